@@ -1,0 +1,35 @@
+"""Errors that crlso raises on purpose; every message says what is wrong and what would be right.
+
+The command line prints them and exits with code 2; the service answers them as problem+json. Anything else
+that escapes is a defect of crlso.
+"""
+
+
+class CrlsoError(Exception):
+    """Base of every error that a caller can mend."""
+
+
+class UnknownNameError(CrlsoError):
+    """A space, table, metric, model or column that does not exist; the message lists those that do."""
+
+
+class ArchitectureError(CrlsoError):
+    """A text that does not describe an architecture of the space."""
+
+
+class TableError(CrlsoError):
+    """A table of measurements that cannot be read as one."""
+
+
+class BundleError(CrlsoError):
+    """A saved model that is corrupt, truncated, foreign or already there."""
+
+
+class ProblemError(CrlsoError):
+    """An optimisation or training that cannot be carried out as asked."""
+
+
+def unknown(kind: str, name: str, known: object) -> UnknownNameError:
+    """Say that a name is not known and which ones are."""
+    names = ", ".join(sorted(str(k) for k in known)) if hasattr(known, "__iter__") else str(known)
+    return UnknownNameError(f"unknown {kind} {name!r}; known: {names or 'none'}")

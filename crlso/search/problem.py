@@ -1,0 +1,127 @@
+"""What is asked of the optimiser and what it answers, as values that every front end shares.
+
+The library, the command line and the service read the same models, so a limit or a default is stated once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Objective(_Value):
+    """The metric to optimise; the model's own when left out."""
+
+    metric: str = Field(description="a metric that the model has learned")
+    direction: Literal["max", "min"] | None = Field(None, description="the metric's own direction when left out")
+
+
+class Constraint(_Value):
+    """A limit that every answer keeps exactly: on a cost, or on the predicted metric."""
+
+    metric: str = Field(description="`params`, `flops` or the learned metric")
+    min: Finite | None = Field(None, description="smallest value allowed")
+    max: Finite | None = Field(None, description="largest value allowed")
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("a constraint needs `min`, `max` or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}: nothing satisfies both")
+        return self
+
+    def admits(self, value: float) -> bool:
+        """Whether a value keeps the limit."""
+        return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
+
+
+class Problem(_Value):
+    """One optimisation in a learned latent space.
+
+    Attributes are the request of `POST /optimize` without the names of space and model.
+    """
+
+    objective: Objective | None = Field(None, description="the model's own metric when left out")
+    constraints: tuple[Constraint, ...] = Field((), max_length=16)
+    num_architectures: int = Field(8, ge=1, le=256, description="the most architectures to answer with")
+    num_starts: int = Field(64, ge=1, le=1024, description="points from which the ascent starts")
+    num_steps: int = Field(100, ge=1, le=1000, description="steps of the ascent from every start")
+    start_from: tuple[str, ...] = Field(
+        (), max_length=256, description="architectures whose latents are the first starts; the prior gives the rest"
+    )
+    exclude: tuple[str, ...] = Field(
+        (), max_length=16384, description="architectures that must not be answered, their twins included"
+    )
+    seed: int = Field(0, ge=0, lt=2**63)
+
+
+class Prediction(_Value):
+    """The ensemble's view of an architecture, in the metric's unit."""
+
+    mean: float
+    std: float
+
+
+class Bound(_Value):
+    """Frank-Wolfe certificate of one latent point: no point of the latent ball has a larger surrogate value."""
+
+    value: float = Field(description="f(z), in the metric's unit")
+    gap: float = Field(description="the most that the surrogate could still gain anywhere in the ball")
+    upper_bound: float = Field(description="value + gap")
+
+
+class Start(_Value):
+    """Where the ascent that found an architecture began."""
+
+    index: int
+    architecture: str | None = Field(description="the architecture of `start_from`, or null for a draw of the prior")
+
+
+class Edge(_Value):
+    """A typed edge of an architecture's graph."""
+
+    source: int
+    target: int
+    type: str
+
+
+class GraphView(_Value):
+    """An architecture's graph with the space's names: absent edges are left out."""
+
+    nodes: tuple[str, ...]
+    edges: tuple[Edge, ...]
+
+
+class Proposal(_Value):
+    """One architecture proposed by the ascent, with the three values that show the manifold gap."""
+
+    architecture: str = Field(description="the space's native notation")
+    graph: GraphView
+    predicted: Prediction = Field(description="f(encode(decode(z))): the surrogate at the architecture's own latent")
+    at_latent: Bound = Field(description="f(z): the surrogate where the ascent was, and its certificate there")
+    measured: float | None = Field(description="the table's value, null where the model has no table or no row")
+    params: int
+    flops: int = Field(description="multiply-adds of one forward pass")
+    latent: tuple[float, ...] = Field(description="z, the visited point that decodes to this architecture")
+    start: Start
+    svg: str
+
+
+class Answer(_Value):
+    """Proposals, best first by predicted mean, and what they can be traced to."""
+
+    proposals: tuple[Proposal, ...]
+    certificate: Bound = Field(description="the tightest bound over all visited points, at the surrogate's maximiser")
+    visited: int = Field(description="distinct architectures decoded along the ascent")
+    model: str
+    digest: str = Field(description="SHA-256 of the model's manifest")
+    seed: int
+    elapsed_ms: float

@@ -1,0 +1,1 @@
+def draw_graph(graph, schema, *, title): return "<svg/>"
