@@ -5,7 +5,7 @@ The library, the command line and the service read the same models, so a limit o
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -31,7 +31,7 @@ class Constraint(_Value):
     max: Finite | None = Field(None, description="largest value allowed")
 
     @model_validator(mode="after")
-    def _bounds(self) -> Self:
+    def _bounds(self) -> Constraint:
         if self.min is None and self.max is None:
             raise ValueError("a constraint needs `min`, `max` or both")
         if self.min is not None and self.max is not None and self.min > self.max:

@@ -1,1 +1,152 @@
-def draw_graph(graph, schema, *, title): return "<svg/>"
+"""Graphs as stand-alone SVG documents, drawn by hand so that a space needs no plotting library.
+
+Nodes stand in a row in topological order. Edges between neighbours run straight, longer ones as arcs above or
+below, whichever side they cross fewer others on; that place depends on the pair of nodes alone, so that drawings
+of one space can be compared at a glance. Edges that lie on no path from a source to a sink are faint.
+Nodes are numbered as the notations number them; names in full show on hovering.
+
+Colours are those of [Okabe2008]_ that keep a contrast of 3:1 on white as well as on a nearly black page; the
+document sets no background, uses no style sheet and no ids, so that many can stand in one HTML page.
+
+.. [Okabe2008] M. Okabe, K. Ito. Color Universal Design. 2008. https://jfly.uni-koeln.de/color/
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import combinations
+from math import cos, radians, sin
+from xml.sax.saxutils import escape
+
+import numpy as np
+
+from crlso.architecture import Graph, Schema
+
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a67c00", "#8a6fd1")
+"""Colours of operations in the order of the schema's edge types, the last two of our own."""
+
+NEUTRAL = "#6b7280"
+"""Colour of nodes and of edges that change nothing."""
+
+_STEP, _RISE = 160, 62  # pixels between nodes, and between the heights of arcs whose spans differ by one
+_RADIUS, _GAP, _HEAD = 17, 5, 9  # pixels: a node's radius, the air around it, the length of an arrow head
+_FAINT = 0.4
+"""Opacity of what cannot reach the result."""
+
+
+def draw_graph(graph: Graph, schema: Schema, *, title: str) -> str:
+    """A graph as an SVG document.
+
+    Args:
+        graph: of at most some eight nodes, or the arcs get crowded.
+        schema: its vocabulary.
+        title: what the document says of itself to those who hover or cannot see.
+    """
+    sides = _sides(graph.num_nodes)
+    top, bottom = (
+        _RADIUS + _GAP + _RISE * max((j - i - 1 for (i, j), s in sides.items() if s == side), default=0)
+        for side in (1, -1)
+    )
+    left, width, height = -_RADIUS - _GAP, _STEP * (graph.num_nodes - 1) + 2 * (_RADIUS + _GAP), top + bottom
+    opening = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left} {-top} {width} {height}" width="{width}" '
+        f'height="{height}" role="img" font-family="system-ui, sans-serif" font-size="12" text-anchor="middle">'
+    )
+    parts = sorted(_parts(graph, schema, sides))
+    layers = [
+        # one opacity for all that is faint together, so that its lines do not shine through its labels
+        f'<g opacity="{opacity}">\n{"".join(shape for state, _, shape in parts if state == alive)}</g>'
+        for alive, opacity in ((False, _FAINT), (True, 1))
+    ]
+    return "\n".join([opening, f"<title>{escape(title)}</title>", *layers, "</svg>"])
+
+
+def label(name: str) -> str:
+    """A type's name in short: `nor_conv_3x3` is "conv 3×3", `skip_connect` "skip"."""
+    words = [word for word in name.split("_") if word not in ("nor", "connect", "pool")] or [name]
+    return " ".join(re.sub(r"(?<=\d)x(?=\d)", "×", word) for word in words)
+
+
+def color(name: str, schema: Schema) -> str:
+    """The colour of an edge type, the same in all drawings of a space."""
+    operations = [n for n in schema.edge_types[1:] if n not in schema.identity_edges]
+    return PALETTE[operations.index(name) % len(PALETTE)] if name in operations else NEUTRAL
+
+
+def _sides(num_nodes: int) -> dict[tuple[int, int], int]:
+    """Where each edge runs: 0 straight, 1 above, -1 below the row."""
+    sides: dict[tuple[int, int], int] = {}
+    for i, j in sorted(combinations(range(num_nodes), 2), key=lambda edge: (edge[1] - edge[0], edge)):
+        crossed = [side for (a, b), side in sides.items() if a < i < b < j or i < a < j < b]
+        sides[i, j] = 0 if j == i + 1 else 1 if crossed.count(1) <= crossed.count(-1) else -1
+    return sides
+
+
+def _parts(graph: Graph, schema: Schema, sides: dict[tuple[int, int], int]) -> Iterator[tuple[bool, int, str]]:
+    """Whether a part matters to the result, how high it lies in the pile, and its shapes."""
+    from_source, to_sink = _reach(graph, schema)
+    for (i, j), side in sides.items():
+        if graph.edge_types[i, j]:
+            name, alive = schema.edge_types[graph.edge_types[i, j]], from_source[i] and to_sink[j]
+            paint, meaning = color(name, schema), f"{i} → {j}: {name}"
+            yield alive, 0, _group(meaning, _arrow(i, j, side, paint))
+            yield alive, 2, _group(meaning, _chip(i, j, side, label(name), paint))
+    for i, code in enumerate(graph.node_types):
+        name = schema.node_types[code]
+        yield from_source[i] and to_sink[i], 1, _group(f"{i}: {name}", _node(i, name, schema))
+
+
+def _reach(graph: Graph, schema: Schema) -> tuple[list[bool], list[bool]]:
+    """Which nodes data can reach, and from which nodes the result can be reached."""
+    names = [schema.node_types[code] for code in graph.node_types]
+    from_source, to_sink = [name in schema.sources for name in names], [name in schema.sinks for name in names]
+    edges = [(int(i), int(j)) for i, j in np.argwhere(graph.edge_types)]
+    for i, j in edges:  # in topological order of the sources, so one pass each way is enough
+        from_source[j] |= from_source[i]
+    for i, j in reversed(edges):
+        to_sink[i] |= to_sink[j]
+    return from_source, to_sink
+
+
+def _group(meaning: str, shapes: str) -> str:
+    return f"<g><title>{escape(meaning)}</title>{shapes}</g>\n"
+
+
+def _arrow(i: int, j: int, side: int, paint: str) -> str:
+    """A line, straight or a Bézier curve that starts and ends on rays through its nodes, and its head."""
+    span = j - i
+    slope = -side * radians(90 - 80 / span) if side else 0.0  # long arcs leave their node more steeply than short ones
+    ux, uy = cos(slope), sin(slope)
+    start, tip = _STEP * i + (_RADIUS + _GAP) * ux, _STEP * j - (_RADIUS + _GAP) * ux
+    y = (_RADIUS + _GAP) * uy
+    base_x, base_y = tip - _HEAD * ux, y + _HEAD * uy
+    end_x, end_y = tip - _HEAD / 3 * ux, y + _HEAD / 3 * uy  # the line's round end hides in the head
+    pull = (_RISE * (span - 1) - abs(y)) / (0.75 * abs(uy)) if side else 0.0  # puts the curve's middle at its height
+    wing = 0.55 * _HEAD
+    return (
+        f'<path d="M{start:.1f} {y:.1f}C{start + pull * ux:.1f} {y + pull * uy:.1f} '
+        f'{end_x - pull * ux:.1f} {end_y + pull * uy:.1f} {end_x:.1f} {end_y:.1f}" '
+        f'fill="none" stroke="{paint}" stroke-width="2.5" stroke-linecap="round"/>'
+        f'<path d="M{tip:.1f} {y:.1f}L{base_x - wing * uy:.1f} {base_y - wing * ux:.1f}'
+        f'L{base_x + wing * uy:.1f} {base_y + wing * ux:.1f}Z" '
+        f'fill="{paint}" stroke="{paint}" stroke-width="2" stroke-linejoin="round"/>'
+    )
+
+
+def _chip(i: int, j: int, side: int, text: str, paint: str) -> str:
+    """A label amid its line, in a pill that brings its own ground and so is legible on any page."""
+    x, y, width = (i + j) / 2 * _STEP, -side * _RISE * (j - i - 1), 6.4 * len(text) + 18
+    return (
+        f'<rect x="{x - width / 2:.1f}" y="{y - 11}" width="{width:.1f}" height="22" rx="11" fill="#ffffff" '
+        f'stroke="{paint}" stroke-width="1.5"/>'
+        f'<text x="{x:g}" y="{y}" dy="0.35em" fill="#1f2430">{escape(text)}</text>'
+    )
+
+
+def _node(i: int, name: str, schema: Schema) -> str:
+    text = "in" if name in schema.sources else "out" if name in schema.sinks else str(i)
+    return (
+        f'<circle cx="{i * _STEP}" cy="0" r="{_RADIUS}" fill="{NEUTRAL}"/>'
+        f'<text x="{i * _STEP}" y="0" dy="0.35em" font-weight="600" fill="#ffffff">{text}</text>'
+    )

@@ -33,6 +33,7 @@ EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 
 _SOURCES, _TARGETS = (np.array(ends) for ends in zip(*EDGES, strict=True))
 _NODE_TYPES = np.array([0, 1, 1, 2])
+_NODE_TYPES.setflags(write=False)  # all architectures share it
 _NONE, _SKIP = 0, 1
 _CONVOLUTION_WEIGHTS = {2: 1, 3: 9}  # weights per pair of channels, what orders twins by their cost
 
@@ -41,7 +42,7 @@ class NasBench201(SearchSpace):
     """The 15,625 cells of NAS-Bench-201, written `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`."""
 
     name = "nasbench201"
-    size = len(OPERATIONS) ** len(EDGES)
+    size: int = len(OPERATIONS) ** len(EDGES)
     schema = Schema(
         num_nodes=4,
         node_types=("input", "sum", "output"),
@@ -57,8 +58,8 @@ class NasBench201(SearchSpace):
         codes = []
         groups = text.strip().split("+")
         for target, group in enumerate(groups, start=1):
-            terms = group.strip("|").split("|")
-            if len(groups) != 3 or len(terms) != target:
+            terms = group[1:-1].split("|")
+            if len(groups) != 3 or len(terms) != target or group != f"|{'|'.join(terms)}|":
                 raise ArchitectureError(f"not a NAS-Bench-201 cell: {text!r}; expected {_pattern()}")
             for source, term in enumerate(terms):
                 operation, separator, node = term.partition("~")
@@ -75,7 +76,9 @@ class NasBench201(SearchSpace):
         return _architecture(tuple(graph.edge_types[_SOURCES, _TARGETS].tolist()))
 
     def masked(
-        self, node_logits: Float[np.ndarray, "B N T"], edge_logits: Float[np.ndarray, "B N N E"]
+        self,
+        node_logits: Float[np.ndarray, "B N T"],  # noqa: ARG002 (all cells have the same node types)
+        edge_logits: Float[np.ndarray, "B N N E"],
     ) -> tuple[Int[np.ndarray, "B N"], Int[np.ndarray, "B N N"]]:
         """Every choice of six operations is a cell: an argmax an edge; the node types are given."""
         batch = len(edge_logits)

@@ -1,0 +1,83 @@
+"""Settings of a latent space: what is built and how it is trained. `config.json` of a bundle is one of these."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+from crlso.exceptions import unknown
+
+
+class LatentConfig(BaseModel):
+    """Shape, losses and schedule; the defaults are the measured best on NAS-Bench-201 (docs/results)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    objective: Literal["volume-matched", "cr-lso"] = Field(
+        "volume-matched", description="latents placed by quantile in a ball, or the published G-VAE objective"
+    )
+    latent: PositiveInt = Field(10, description="Z")
+    hidden: PositiveInt = Field(128, description="width of encoder and heads")
+    decoder_hidden: PositiveInt = 192
+    members: PositiveInt = Field(4, description="M, concave networks in the ensemble")
+    icnn_hidden: PositiveInt = 64
+    icnn_layers: PositiveInt = 2
+    icnn_activation: Literal["squareplus", "leaky_relu"] = "squareplus"
+
+    posterior_std: PositiveFloat = Field(0.25, description="σ of the noise on latents that are decoded in training")
+    reconstruction: float = 1.0
+    radius: float = Field(2.0, description="weight of the radius loss")
+    score: float = Field(20.0, description="weight of the score loss, in units of the score")
+    quantile: float = Field(3.0, description="weight of the score and radius losses in units of the quantile")
+    volume: float = Field(10.0, description="weight of volume matching of the concave head over the prior")
+    tessellation: float = Field(1.0, description="weight of decoding the whole ball to its nearest architecture")
+    divergence: float = Field(0.0, description="β of the Kullback-Leibler term")
+    cost: float = Field(0.3, description="weight of the auxiliary cost heads")
+
+    epochs: PositiveInt = 140
+    batch: PositiveInt = 256
+    learning_rate: PositiveFloat = 8e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 1e-2
+    schedule: Literal["one-cycle", "cosine"] = "one-cycle"
+    clip_norm: PositiveFloat = 5.0
+
+
+PRESETS: dict[str, LatentConfig] = {
+    "default": LatentConfig(),
+    "paper": LatentConfig(
+        objective="cr-lso",
+        latent=16,
+        hidden=256,
+        members=1,
+        icnn_hidden=128,
+        icnn_layers=5,
+        icnn_activation="leaky_relu",
+        posterior_std=0.01,
+        radius=0.0,
+        score=1.0,
+        quantile=0.0,
+        volume=0.0,
+        tessellation=0.0,
+        divergence=0.005,
+        cost=0.0,
+        epochs=200,
+        learning_rate=1e-4,
+        betas=(0.0, 0.5),
+        weight_decay=3e-5,
+        schedule="cosine",
+    ),
+}
+"""`paper` has the settings of the released CR-LSO code for NAS-Bench-201 (docs/paper-map.md)."""
+
+
+def preset(name: str) -> LatentConfig:
+    """Settings by name.
+
+    Raises:
+        UnknownNameError: there is no such preset.
+    """
+    if name not in PRESETS:
+        raise unknown("preset", name, PRESETS)
+    return PRESETS[name]

@@ -1,0 +1,89 @@
+"""The architectures that a latent space is learned from, one entry an isomorphism class.
+
+Twins share a latent, so that a class is one point: its representative is what the decoder learns to write, its mass
+is the number of architectures it stands for, its value the mean of its labelled members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from crlso.architecture import Architecture
+from crlso.graphs import Forest
+from crlso.spaces import SearchSpace
+
+
+@dataclass(frozen=True)
+class Population:
+    """Classes of a space in a fixed order.
+
+    Attributes:
+        representatives: the canonical architecture of each class.
+        mass: how many architectures each class has.
+        index: position of a class by its key.
+        forest: the representatives' expressions.
+    """
+
+    representatives: tuple[Architecture, ...]
+    mass: Int[np.ndarray, "K"]
+    index: Mapping[str, int]
+    forest: Forest
+
+    def __len__(self) -> int:
+        """Number of classes."""
+        return len(self.representatives)
+
+
+@lru_cache(maxsize=4)
+def population_of(space: SearchSpace) -> Population:
+    """All classes of a space that can be enumerated.
+
+    Raises:
+        ProblemError: the space is too large to walk through.
+    """
+    mass: dict[str, int] = {}
+    first: dict[str, Architecture] = {}
+    for arch in space.enumerate():
+        mass[arch.key] = mass.get(arch.key, 0) + 1
+        first.setdefault(arch.key, arch)
+    representatives = tuple(space.canonical(arch) for arch in first.values())
+    return Population(
+        representatives,
+        np.array(list(mass.values())),
+        {key: position for position, key in enumerate(mass)},
+        Forest.of((arch.graph for arch in representatives), space.schema),
+    )
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Measured values by class, larger is better.
+
+    Attributes:
+        values: mean over the labelled members, NaN where there is none.
+        counts: number of labelled members.
+    """
+
+    values: Float[np.ndarray, "K"]
+    counts: Int[np.ndarray, "K"]
+
+    @property
+    def known(self) -> Bool[np.ndarray, "K"]:
+        """Which classes have a label."""
+        return self.counts > 0
+
+
+def label_classes(
+    population: Population, architectures: Sequence[Architecture], values: Float[np.ndarray, "D"]
+) -> Labels:
+    """Average the labels of each class."""
+    rows = np.array([population.index[arch.key] for arch in architectures])
+    counts = np.bincount(rows, minlength=len(population))
+    sums = np.bincount(rows, weights=values, minlength=len(population))
+    with np.errstate(invalid="ignore"):
+        return Labels(sums / counts, counts)

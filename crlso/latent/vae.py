@@ -1,0 +1,123 @@
+"""The graph variational autoencoder with a concave performance head, the network of a latent space.
+
+Two ways to place an architecture in the latent ball: `PolarHead` for volume matching, a learned direction times a
+learned radius with Gaussian noise of fixed width around it, and `GaussianHead` for the published objective, mean
+and log-variance of a normal posterior.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from scipy.stats import chi
+from torch import Tensor, nn
+
+from crlso.architecture import Schema
+from crlso.graphs import Forest
+from crlso.latent.calibration import ConcaveCalibration
+from crlso.latent.config import LatentConfig
+from crlso.latent.decoder import GraphDecoder
+from crlso.latent.encoder import GraphEncoder
+from crlso.latent.geometry import Ball
+from crlso.latent.icnn import ConcaveEnsemble
+
+COSTS = ("params", "flops")
+"""What the auxiliary heads predict, as standardised logarithms."""
+
+_INNER_START = 1.5  # logit of the initial radius: most of a ball's volume is near its surface
+_NORMAL_MASS = 0.999  # share of the normal prior inside the ball of the published objective
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Where architectures lie in latent space: normal, with a diagonal covariance."""
+
+    mean: Float[Tensor, "B Z"]
+    log_variance: Float[Tensor, "B Z"]
+
+    def sample(self, generator: torch.Generator, scale: float) -> Float[Tensor, "B Z"]:
+        """One draw each, the deviation multiplied by a scale."""
+        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device)
+        return self.mean + scale * noise * (self.log_variance / 2).exp()
+
+    def divergence(self) -> Float[Tensor, ""]:
+        """Kullback-Leibler divergence from N(0, 1), mean over graphs and dimensions as CR-LSO takes it."""
+        return -0.5 * (1 + self.log_variance - self.mean.square() - self.log_variance.exp()).mean()
+
+
+class PolarHead(nn.Module):
+    """Features → direction times radius; the posterior's unit variance is scaled when it is sampled."""
+
+    def __init__(self, hidden: int, ball: Ball) -> None:
+        super().__init__()
+        self.ball = ball
+        self.direction = nn.Linear(hidden, ball.dims)
+        self.radius = nn.Linear(hidden, 1)
+
+    def forward(self, features: Float[Tensor, "B H"]) -> Posterior:
+        """Means inside the ball by construction."""
+        radius = self.ball.radius * torch.sigmoid(self.radius(features) + _INNER_START)
+        mean = radius * F.normalize(self.direction(features), dim=-1)
+        return Posterior(mean, torch.zeros_like(mean))
+
+
+class GaussianHead(nn.Module):
+    """Features → mean and log-variance, CR-LSO's posterior."""
+
+    def __init__(self, hidden: int, ball: Ball) -> None:
+        super().__init__()
+        self.mean = nn.Linear(hidden, ball.dims)
+        self.log_variance = nn.Linear(hidden, ball.dims)
+
+    def forward(self, features: Float[Tensor, "B H"]) -> Posterior:
+        """Means anywhere: only the divergence keeps them near the prior."""
+        return Posterior(self.mean(features), self.log_variance(features))
+
+
+class GraphVAE(nn.Module):
+    """Encoder, decoder, concave ensemble, its calibration and the cost heads."""
+
+    def __init__(self, config: LatentConfig, schema: Schema) -> None:
+        super().__init__()
+        self.config = config
+        self.ball = latent_ball(config)
+        head = PolarHead if config.objective == "volume-matched" else GaussianHead
+        self.encoder = GraphEncoder(config.hidden, schema)
+        self.head = head(config.hidden, self.ball)
+        self.decoder = GraphDecoder(config.latent, config.decoder_hidden, schema)
+        self.ensemble = ConcaveEnsemble(
+            config.latent, config.icnn_hidden, config.icnn_layers, config.members, config.icnn_activation
+        )
+        self.calibration = ConcaveCalibration()
+        self.costs = nn.Sequential(
+            nn.Linear(config.latent, config.hidden), nn.SiLU(), nn.Linear(config.hidden, len(COSTS))
+        )
+
+    def posterior(self, forest: Forest) -> Posterior:
+        """Where the forest's graphs lie."""
+        posterior: Posterior = self.head(self.encoder(forest))
+        return posterior
+
+    def encode(self, forest: Forest) -> Float[Tensor, "B Z"]:
+        """Latents of the forest's graphs: the posterior's means, moved into the ball where they lie outside."""
+        return self.ball.project(self.posterior(forest).mean)
+
+    def score(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B"]:
+        """The ensemble's mean score, concave in z."""
+        return self.ensemble(z).mean(dim=0)
+
+    def predict(self, z: Float[Tensor, "B Z"]) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
+        """f(z), concave, and the members' standard deviation, in the metric's unit with larger being better."""
+        scores = self.ensemble(z)
+        spread = self.calibration(scores)
+        return self.calibration(scores.mean(dim=0)), spread.std(dim=0, correction=0)
+
+
+def latent_ball(config: LatentConfig) -> Ball:
+    """The ball in which a configuration's latents lie."""
+    if config.objective == "volume-matched":
+        return Ball(config.latent, (config.latent + 2) ** 0.5)
+    return Ball(config.latent, float(chi(config.latent).ppf(_NORMAL_MASS)), prior="normal")

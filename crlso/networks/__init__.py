@@ -1,0 +1,86 @@
+"""Networks of architectures: one module a family, each with `build` and `costs`, plus one line in `_FAMILIES`."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import nn
+
+from crlso.architecture import Architecture
+from crlso.exceptions import ProblemError, unknown
+from crlso.networks import nasbench201
+from crlso.networks.costs import Costs
+from crlso.spaces.nasbench201 import NasBench201
+
+
+@runtime_checkable
+class _Family(Protocol):
+    def build(
+        self,
+        arch: Architecture,
+        num_classes: int,
+        input_shape: tuple[int, int, int],
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> nn.Module: ...
+
+    def costs(self, arch: Architecture, num_classes: int, input_shape: tuple[int, int, int]) -> Costs: ...
+
+
+_FAMILIES: dict[str, _Family] = {
+    NasBench201.name: nasbench201,
+}
+
+
+def build(
+    arch: Architecture,
+    num_classes: int,
+    input_shape: tuple[int, int, int],
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> nn.Module:
+    """A freshly initialised network of the architecture, which maps images [B, C, H, W] to logits [B, num_classes].
+
+    Args:
+        arch: of a space whose networks are known here.
+        num_classes: logits.
+        input_shape: (C, H, W) of one image.
+        device: where the weights go; the CPU when left out.
+        dtype: of the weights; torch's default when left out.
+
+    Raises:
+        UnknownNameError: no network is known for the architecture's space.
+        ProblemError: a count or a size is below one.
+    """
+    _check(num_classes, input_shape)
+    return _family(arch).build(arch, num_classes, input_shape, device=device, dtype=dtype)
+
+
+def costs(arch: Architecture, num_classes: int = 10, input_shape: tuple[int, int, int] = (3, 32, 32)) -> Costs:
+    """Exact costs of what `build` builds, without building it; `crlso.networks.costs` says what counts.
+
+    Raises:
+        UnknownNameError: no network is known for the architecture's space.
+        ProblemError: a count or a size is below one.
+    """
+    _check(num_classes, input_shape)
+    return _family(arch).costs(arch, num_classes, input_shape)
+
+
+def _family(arch: Architecture) -> _Family:
+    if arch.space not in _FAMILIES:
+        raise unknown("space with networks", arch.space, _FAMILIES)
+    return _FAMILIES[arch.space]
+
+
+def _check(num_classes: int, input_shape: tuple[int, int, int]) -> None:
+    if num_classes < 1:
+        raise ProblemError(f"num_classes is {num_classes}; a classifier needs at least 1")
+    if min(input_shape) < 1:
+        raise ProblemError(f"input_shape is {input_shape}; expected (channels, height, width), each at least 1")
+
+
+__all__ = ["Costs", "build", "costs"]

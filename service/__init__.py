@@ -1,0 +1,1 @@
+"""The HTTP service over crlso: architectures for a `POST /optimize`."""

@@ -1,0 +1,77 @@
+"""The application: routes over a registry of models, with every error a problem."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from crlso.latent.bundle import Model, load_bundle
+from crlso.search.ascent import optimize
+from service import problems
+from service.middleware import BodyLimit, RequestId
+from service.registry import Registry
+from service.routes import catalogue, health
+from service.routes import optimize as optimization
+from service.settings import Settings
+from service.workers import Workers
+
+
+def create_app(
+    settings: Settings, load: Callable[[Path], Model] = load_bundle, solve: optimization.Solve = optimize
+) -> FastAPI:
+    """Make the application.
+
+    Args:
+        settings: of this instance.
+        load: reads a bundle.
+        solve: answers a problem with a model; deterministic, and safe to call from several threads.
+    """
+    registry = Registry(settings.models, load)
+    workers = Workers(settings.workers, settings.max_waiting)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        workers.close()
+
+    app = FastAPI(
+        title="crlso",
+        version=version("crlso"),
+        description="Proposes neural architectures by gradient ascent in a learned, concave latent space.",
+        lifespan=lifespan,
+        docs_url=None,  # both viewers load scripts from other hosts
+        redoc_url=None,
+    )
+    app.state.registry = registry
+    app.include_router(optimization.make_router(registry, workers, solve))
+    app.include_router(catalogue.make_router(registry))
+    app.include_router(health.make_router(registry))
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestId)
+    problems.install(app)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    return app
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, in which errors have the media type that they are sent with."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
+        )
+        for methods in document["paths"].values():
+            for operation in methods.values():
+                for status, response in operation["responses"].items():
+                    if not status.startswith("2"):
+                        content = response["content"]
+                        content[problems.MEDIA_TYPE] = content.pop("application/json") | content.get(
+                            problems.MEDIA_TYPE, {}
+                        )
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,162 @@
+"""Every answer that is not a success: `application/problem+json` as RFC 9457 has it.
+
+Each kind of error has a page at the path that its `type` names. Nothing of the service's inside is told; the
+request id leads from an answer to the log.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from crlso.exceptions import ArchitectureError, BundleError, CrlsoError, UnknownNameError
+from service.middleware import REQUEST_ID
+from service.schemas import ProblemDetail
+from service.workers import BusyError
+
+MEDIA_TYPE = "application/problem+json"
+_LONGEST_DETAIL = 1000  # a text of the request that is quoted back must not make the answer as large as the request
+_MOST_FAULTS = 50
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of error, explained at `type`."""
+
+    slug: str
+    status: int
+    title: str
+    description: str
+
+    @property
+    def type(self) -> str:
+        """The path at which the kind is explained."""
+        return f"/problems/{self.slug}"
+
+
+MALFORMED = Kind("malformed-json", 400, "The body is not JSON", "The body must be one JSON object in UTF-8.")
+NO_PATH = Kind("no-such-path", 404, "No such path", "GET /openapi.json lists all paths.")
+UNKNOWN_NAME = Kind("unknown-name", 404, "Unknown name", "`detail` lists the names that exist.")
+METHOD = Kind("method-not-allowed", 405, "Method not allowed", "The header `Allow` lists the methods of the path.")
+TOO_LARGE = Kind("body-too-large", 413, "The body is too large", "The limit is set by CRLSO_MAX_BODY_BYTES.")
+NOT_JSON = Kind("unsupported-media-type", 415, "Unsupported media type", "Send `Content-Type: application/json`.")
+INVALID = Kind("invalid-request", 422, "The request is invalid", "`errors` points at each fault of the body.")
+ARCHITECTURE = Kind("invalid-architecture", 422, "Not an architecture", "GET /v1/spaces shows each space's notation.")
+UNSOLVABLE = Kind("unsolvable-problem", 422, "The problem cannot be solved as asked", "`detail` says what to change.")
+INTERNAL = Kind("internal-error", 500, "A fault of the service", "The log tells more under the request id.")
+NO_MODEL = Kind("model-unavailable", 503, "No model can answer", "GET /health/ready tells the state of all models.")
+BUSY = Kind("busy", 503, "Too many requests at once", "Come back after the seconds that `Retry-After` names.")
+
+_OF_FRAMEWORK = (MALFORMED, NO_PATH, METHOD, TOO_LARGE, NOT_JSON)
+_BY_STATUS = {kind.status: kind for kind in _OF_FRAMEWORK}
+_BY_ERROR = {UnknownNameError: UNKNOWN_NAME, ArchitectureError: ARCHITECTURE, BundleError: NO_MODEL}
+KINDS = {kind.slug: kind for kind in (*_OF_FRAMEWORK, *_BY_ERROR.values(), INVALID, UNSOLVABLE, INTERNAL, BUSY)}
+
+
+def problem(
+    request: Request, kind: Kind, detail: str, headers: dict[str, str] | None = None, **extensions: Any
+) -> Response:
+    """The response that reports an error."""
+    content = {
+        "type": kind.type,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail if len(detail) <= _LONGEST_DETAIL else f"{detail[:_LONGEST_DETAIL]}…",
+        "request_id": request.state.request_id,
+        **extensions,
+    }
+    # ASCII escapes carry what a request may quote but UTF-8 cannot, such as lone surrogates.
+    return Response(
+        json.dumps(content), kind.status, {REQUEST_ID: request.state.request_id} | (headers or {}), MEDIA_TYPE
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the application as a problem."""
+    app.exception_handler(StarletteHTTPException)(_http)
+    app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(CrlsoError)(_refused)
+    app.exception_handler(BusyError)(_busy)
+    app.exception_handler(Exception)(_failed)
+
+
+async def require_json(request: Request) -> None:
+    """Refuse a body that does not say it is JSON.
+
+    Raises:
+        HTTPException: 415.
+    """
+    sent = request.headers.get("content-type", "")
+    if sent.partition(";")[0].strip().lower() != "application/json":
+        raise HTTPException(415, f"Content-Type is {sent!r}; it must be 'application/json'")
+
+
+def declare(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
+    """Describe a route's errors to the OpenAPI document, with an example of each kind."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        response = responses.setdefault(
+            kind.status, {"model": ProblemDetail, "description": kind.title, "content": {MEDIA_TYPE: {"examples": {}}}}
+        )
+        response["content"][MEDIA_TYPE]["examples"][kind.slug] = {"value": _example(kind)}
+    return responses | {"default": {"model": ProblemDetail, "description": "Any other error"}}
+
+
+def _example(kind: Kind) -> dict[str, Any]:
+    example = {
+        "type": kind.type,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": kind.description,
+        "request_id": "5b6d0c9a1f7e4b0f8a3c2d1e0f9a8b7c",
+    }
+    if kind is INVALID:
+        example["errors"] = [{"pointer": "/num_starts", "detail": "Input should be greater than or equal to 1"}]
+    return example
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    """JSON pointer (RFC 6901) of a place in the body; the first element is the word `body`."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location[1:])
+
+
+async def _http(request: Request, error: StarletteHTTPException) -> Response:
+    kind = _BY_STATUS[error.status_code]
+    headers = dict(error.headers or {})
+    if kind in (NO_PATH, METHOD):
+        return problem(request, kind, f"{request.method} {request.url.path}: {kind.description}", headers)
+    return problem(request, kind, error.detail, headers)
+
+
+async def _invalid(request: Request, error: RequestValidationError) -> Response:
+    found = error.errors()
+    if found[0]["type"] == "json_invalid":
+        return problem(request, MALFORMED, f"not JSON at character {found[0]['loc'][1]}: {found[0]['ctx']['error']}")
+    faults = [
+        {"pointer": _pointer(fault["loc"]), "detail": fault["msg"].removeprefix("Value error, ")}
+        for fault in found[:_MOST_FAULTS]
+    ]
+    first = faults[0]
+    detail = f"{len(found)} fault{'s' * (len(found) > 1)} in the body; {first['pointer'] or 'body'}: {first['detail']}"
+    return problem(request, INVALID, detail, errors=faults)
+
+
+async def _refused(request: Request, error: CrlsoError) -> Response:
+    return problem(request, _BY_ERROR.get(type(error), UNSOLVABLE), str(error))
+
+
+async def _busy(request: Request, _: BusyError) -> Response:
+    detail = "all workers are taken and the queue is full: try again in a second"
+    return problem(request, BUSY, detail, {"Retry-After": "1"})
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    _log.error("request %s failed: %r", request.state.request_id, error)
+    return problem(request, INTERNAL, "the service has a fault; quote the request id when you report it")

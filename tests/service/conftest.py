@@ -1,0 +1,128 @@
+"""A service over small stand-in models that answer without any learning."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from crlso.exceptions import BundleError
+from crlso.search.problem import Answer, Bound, GraphView, Prediction, Proposal, Start
+from crlso.spaces import get_space
+from crlso.tables import Metric
+from service.app import create_app
+from service.settings import Settings
+
+METRIC = Metric("val_accuracy", unit="percent")
+
+
+@dataclass
+class StandIn:
+    """Has what the service asks of a model."""
+
+    name: str
+    space: Any = field(default_factory=lambda: get_space("nasbench201"))
+    metric: Metric = METRIC
+    digest: str = "d" * 64
+    manifest: dict = field(default_factory=lambda: {"seed": 0, "metrics": {"holdout_tau": 0.91}})
+
+
+def load(path):
+    """A folder with a file `sound` is a model."""
+    if not (path / "sound").exists():
+        raise BundleError(f"{path.name}: the digest does not fit; train the model again")
+    return StandIn(path.name)
+
+
+def solve(model, problem):
+    """Random architectures of the problem's seed."""
+    for text in (*problem.start_from, *problem.exclude):
+        model.space.parse(text)
+    found = model.space.sample(problem.num_architectures, np.random.default_rng(problem.seed))
+    bound = Bound(value=91.0, gap=0.5, upper_bound=91.5)
+    proposals = tuple(
+        Proposal(
+            architecture=arch.text,
+            graph=GraphView(nodes=("input", "output"), edges=()),
+            predicted=Prediction(mean=91.0, std=0.1),
+            at_latent=bound,
+            measured=None,
+            params=1,
+            flops=2,
+            latent=(0.0,) * 8,
+            start=Start(index=0, architecture=None),
+            svg="<svg/>",
+        )
+        for arch in found
+    )
+    return Answer(
+        proposals=proposals,
+        certificate=bound,
+        visited=len(found),
+        model=model.name,
+        digest=model.digest,
+        seed=problem.seed,
+        elapsed_ms=1.0,
+    )
+
+
+@pytest.fixture
+def models(tmp_path) -> Path:
+    """A directory with one sound model, `alpha`."""
+    add_model(tmp_path / "models", "alpha")
+    return tmp_path / "models"
+
+
+def add_model(directory, name, *, sound=True):
+    (directory / name).mkdir(parents=True)
+    (directory / name / ("sound" if sound else "broken")).touch()
+
+
+@pytest.fixture
+def add(models):
+    """Adds a model to the directory: `add(name, sound=True)`."""
+    return lambda name, **options: add_model(models, name, **options)
+
+
+@pytest.fixture
+def make_client(models):
+    """Makes a client of a service with the given settings and solver."""
+
+    def make(solve=solve, **settings):
+        app = create_app(Settings(models=models, **settings), load=load, solve=solve)
+        return TestClient(app, raise_server_exceptions=False)
+
+    return make
+
+
+@pytest.fixture
+def client(make_client):
+    """A client of the service as it is by default."""
+    with make_client() as client:
+        yield client
+
+
+@pytest.fixture
+def stand_in():
+    """The loader and the solver of the stand-in models."""
+    return SimpleNamespace(load=load, solve=solve)
+
+
+@pytest.fixture
+def check_problem():
+    """Asserts that a response is a problem of that status and slug, and returns its content."""
+
+    def check(response, status, slug):
+        assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json")
+        content = response.json()
+        assert content["type"] == f"/problems/{slug}"
+        assert content["status"] == status
+        assert content["title"]
+        assert content["detail"]
+        assert content["request_id"] == response.headers["x-request-id"]
+        return content
+
+    return check
