@@ -14,9 +14,18 @@ import typer
 import typer.core
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table as Grid
 
+import crlso
 from crlso.exceptions import CrlsoError
 from crlso.spaces import space_names
 from crlso.tables import Table, import_official, load_table, read_table, table_names, write_table
@@ -42,6 +51,102 @@ app = typer.Typer(
 )
 tables = typer.Typer(no_args_is_help=True, help="Tables of measured architectures.")
 app.add_typer(tables, name="tables")
+
+
+@app.command("train")
+def train_model(
+    space: Annotated[str, typer.Option(help="Search space of the architectures.")],
+    out: Annotated[Path, typer.Option(help="Directory of the model; made by this command.")],
+    dataset: Annotated[str | None, typer.Option(help="Name of a table that comes with crlso.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Your own table, CSV or Parquet, instead.")] = None,
+    metric: Annotated[str | None, typer.Option(help="What to learn; the table's first metric by default.")] = None,
+    preset: Annotated[str, typer.Option(help="Settings to start from: default or paper.")] = "default",
+    change: Annotated[list[str] | None, typer.Option("--set", help="One setting as name=value; repeatable.")] = None,
+    labels: Annotated[int | None, typer.Option(min=1, help="Train on so many rows, chosen at random.")] = None,
+    holdout: Annotated[float, typer.Option(min=0.0, max=0.99, help="Share of rows only evaluated on.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    device: Annotated[str, typer.Option(help="Where to train: cpu, cuda, cuda:1 …")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="Of the CPU; small graphs gain nothing from more.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the model in the directory.")] = False,
+) -> None:
+    """Learn a latent space from measured architectures."""
+    if (dataset is None) == (table is None):
+        raise typer.BadParameter("give one of the two", param_hint="--dataset / --table")
+    import torch  # the other commands answer without it
+
+    from crlso.latent.config import configure
+
+    settings = configure(preset, change or ())
+    content = load_table(space, dataset) if dataset else read_table(table or Path(), space)
+    torch.set_num_threads(threads)
+    with _progress(MofNCompleteColumn(), TextColumn("epochs {task.fields[losses]}")) as bar:
+        task = bar.add_task("training", total=settings.epochs, losses="")
+
+        def show(epoch: int, losses: dict[str, float]) -> None:
+            shown = "  ".join(f"{name} {losses[name]:.3f}" for name in ("reconstruction", "score"))
+            bar.update(task, completed=epoch, losses=shown)
+
+        model = crlso.train(
+            content,
+            out,
+            metric=metric,
+            config=settings,
+            seed=seed,
+            labels=labels,
+            holdout=holdout,
+            resume=resume,
+            overwrite=force,
+            device=device,
+            progress=show,
+        )
+    quality = "  ".join(f"{name} {value:.4f}" for name, value in model.manifest["quality"].items())
+    typer.echo(f"{out}: {quality}\ndigest {model.digest}")
+
+
+@app.command("optimize")
+def propose(
+    model: Annotated[Path, typer.Argument(help="Directory of a trained model.")],
+    limit: Annotated[list[str] | None, typer.Option(help="As in params<=4e5 or flops>=1e7; repeatable.")] = None,
+    num_architectures: Annotated[int, typer.Option("--num-architectures", "-n", min=1)] = 8,
+    num_starts: Annotated[int, typer.Option(min=1)] = 64,
+    num_steps: Annotated[int, typer.Option(min=1)] = 100,
+    start_from: Annotated[list[str] | None, typer.Option(help="An architecture to start at; repeatable.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="An architecture not to answer; repeatable.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print what POST /optimize would answer.")] = False,
+) -> None:
+    """Propose architectures by ascent in a model's latent space."""
+    from crlso.search.problem import parse_limit, read_problem
+
+    problem = read_problem(
+        constraints=[parse_limit(text) for text in limit or ()],
+        num_architectures=num_architectures,
+        num_starts=num_starts,
+        num_steps=num_steps,
+        start_from=start_from or (),
+        exclude=exclude or (),
+        seed=seed,
+    )
+    loaded = crlso.load_bundle(model)
+    answer = crlso.optimize(loaded, problem)
+    if json:
+        typer.echo(answer.model_dump_json(indent=2))
+        return
+    grid = Grid("", "predicted", "± std", "f(z)", "measured", "params", "flops", "architecture", box=None)
+    for rank, found in enumerate(answer.proposals, start=1):
+        mean, std = (f"{value:.3f}" for value in (found.predicted.mean, found.predicted.std))
+        measured = "" if found.measured is None else f"{found.measured:.3f}"
+        costs = (f"{found.params:,}", f"{found.flops:,}")
+        grid.add_row(str(rank), mean, std, f"{found.at_latent.value:.3f}", measured, *costs, escape(found.architecture))
+    console = _console()
+    console.print(grid)
+    bound = answer.certificate
+    console.print(
+        f"{answer.visited} architectures visited; {loaded.metric.name} at the maximiser {bound.value:.3f}, "
+        f"certified within {bound.gap:.2g} of the best in the latent ball",
+        highlight=False,
+    )
 
 
 @tables.command("list")
@@ -84,9 +189,7 @@ def import_table(
 ) -> None:
     """Turn the official NAS-Bench-201 file into a small table; takes minutes, but little memory."""
     check_writable(out, overwrite=force)
-    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with _progress(DownloadColumn()) as bar:
         task = bar.add_task("reading", total=None)
         table = import_official(official, lambda done, total: bar.update(task, completed=done, total=total))
     write_table(table, out, overwrite=force)
@@ -110,6 +213,13 @@ def _summary(table: Table, names: list[str]) -> Grid:
             escape(metric.source),
         )
     return grid
+
+
+def _progress(*columns: ProgressColumn) -> Progress:
+    """A bar on stderr, none where that is no terminal."""
+    console = Console(stderr=True)
+    described = (TextColumn("{task.description}"), BarColumn(), *columns, TimeRemainingColumn())
+    return Progress(*described, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _console() -> Console:

@@ -22,6 +22,7 @@ from crlso.architecture import Graph, Schema
 PASS = 0
 """Operation of a term that brings its source unchanged: the code of "none", which no term has."""
 
+
 @dataclass(frozen=True)
 class Layer:
     """All terms of the expressions of one level, sorted by operation.

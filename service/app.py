@@ -11,7 +11,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from crlso.latent.bundle import Model, load_bundle
+from crlso.latent.bundle import load_bundle
+from crlso.latent.model import Model
 from crlso.search.ascent import optimize
 from service import problems
 from service.middleware import BodyLimit, RequestId

@@ -8,7 +8,8 @@ from pathlib import Path
 from threading import Lock
 
 from crlso.exceptions import BundleError, ProblemError, unknown
-from crlso.latent.bundle import Model, load_bundle
+from crlso.latent.bundle import load_bundle
+from crlso.latent.model import Model
 from crlso.spaces import get_space
 
 _log = logging.getLogger(__name__)

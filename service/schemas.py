@@ -54,7 +54,7 @@ class OptimizeResponse(Answer):
                                 "edges": [{"source": 0, "target": 1, "type": "nor_conv_3x3"}],
                             },
                             "predicted": {"mean": 91.48, "std": 0.07},
-                            "at_latent": {"value": 91.51, "gap": 0.03, "upper_bound": 91.54},
+                            "at_latent": {"value": 91.51, "gap": 0.03, "bound": 91.54},
                             "measured": 91.53,
                             "params": 1073466,
                             "flops": 153273344,
@@ -63,7 +63,7 @@ class OptimizeResponse(Answer):
                             "svg": '<svg xmlns="http://www.w3.org/2000/svg"/>',
                         }
                     ],
-                    "certificate": {"value": 91.52, "gap": 0.01, "upper_bound": 91.53},
+                    "certificate": {"value": 91.52, "gap": 0.01, "bound": 91.53},
                     "visited": 287,
                     "model": "nasbench201-cifar10",
                     "digest": _DIGEST,

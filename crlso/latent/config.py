@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 
-from crlso.exceptions import unknown
+from crlso.exceptions import ProblemError, unknown
 
 
 class LatentConfig(BaseModel):
@@ -26,20 +28,20 @@ class LatentConfig(BaseModel):
     icnn_activation: Literal["squareplus", "leaky_relu"] = "squareplus"
 
     posterior_std: PositiveFloat = Field(0.25, description="σ of the noise on latents that are decoded in training")
-    reconstruction: float = 1.0
-    radius: float = Field(2.0, description="weight of the radius loss")
-    score: float = Field(20.0, description="weight of the score loss, in units of the score")
-    quantile: float = Field(3.0, description="weight of the score and radius losses in units of the quantile")
-    volume: float = Field(10.0, description="weight of volume matching of the concave head over the prior")
-    tessellation: float = Field(1.0, description="weight of decoding the whole ball to its nearest architecture")
-    divergence: float = Field(0.0, description="β of the Kullback-Leibler term")
-    cost: float = Field(0.3, description="weight of the auxiliary cost heads")
+    reconstruction: NonNegativeFloat = 1.0
+    radius: NonNegativeFloat = Field(2.0, description="weight of the radius loss")
+    score: NonNegativeFloat = Field(20.0, description="weight of the score loss, in units of the score")
+    quantile: NonNegativeFloat = Field(3.0, description="weight of radius and score losses in quantiles")
+    volume: NonNegativeFloat = Field(10.0, description="weight of volume matching of the concave head over the prior")
+    tessellation: NonNegativeFloat = Field(1.0, description="weight of decoding the ball to nearest architectures")
+    divergence: NonNegativeFloat = Field(0.0, description="β of the Kullback-Leibler term")
+    cost: NonNegativeFloat = Field(0.3, description="weight of the auxiliary cost heads")
 
     epochs: PositiveInt = 140
     batch: PositiveInt = 256
     learning_rate: PositiveFloat = 8e-3
     betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 1e-2
+    weight_decay: NonNegativeFloat = 1e-2
     schedule: Literal["one-cycle", "cosine"] = "one-cycle"
     clip_norm: PositiveFloat = 5.0
 
@@ -72,12 +74,30 @@ PRESETS: dict[str, LatentConfig] = {
 """`paper` has the settings of the released CR-LSO code for NAS-Bench-201 (docs/paper-map.md)."""
 
 
-def preset(name: str) -> LatentConfig:
-    """Settings by name.
+def configure(preset: str, changes: Iterable[str] = ()) -> LatentConfig:
+    """A preset with some settings changed.
+
+    Args:
+        preset: its name.
+        changes: `name=value` each, the value as JSON or as plain text.
 
     Raises:
-        UnknownNameError: there is no such preset.
+        UnknownNameError: no such preset or setting; the message lists the known ones.
+        ProblemError: a value that the setting does not take.
     """
-    if name not in PRESETS:
-        raise unknown("preset", name, PRESETS)
-    return PRESETS[name]
+    if preset not in PRESETS:
+        raise unknown("preset", preset, PRESETS)
+    settings = PRESETS[preset].model_dump()
+    for change in changes:
+        name, _, value = change.partition("=")
+        if name not in settings:
+            raise unknown("setting", name, settings)
+        try:
+            settings[name] = json.loads(value)
+        except ValueError:
+            settings[name] = value
+    try:
+        return LatentConfig.model_validate(settings)
+    except ValidationError as error:
+        faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
+        raise ProblemError(f"settings out of range: {faults}") from error

@@ -25,7 +25,7 @@ from crlso.architecture import Schema
 from crlso.graphs import PASS, Forest, operations
 
 
-class ExpressionConv(MessagePassing):
+class ExpressionConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has no types
     """Adds up the terms (1) of one layer of a forest."""
 
     def __init__(self, hidden: int, schema: Schema) -> None:
@@ -46,9 +46,9 @@ class ExpressionConv(MessagePassing):
     def message(self, h_j: Float[Tensor, "W H"], counts: tuple[int, ...]) -> Float[Tensor, "W H"]:
         """One operation after the other on its run of the terms."""
         runs = h_j.split(counts)
-        return torch.cat([self._apply(operation, run) for operation, run in enumerate(runs) if len(run)])
+        return torch.cat([self._send(operation, run) for operation, run in enumerate(runs) if len(run)])
 
-    def _apply(self, operation: int, h: Float[Tensor, "W H"]) -> Float[Tensor, "W H"]:
+    def _send(self, operation: int, h: Float[Tensor, "W H"]) -> Float[Tensor, "W H"]:
         if operation == PASS:
             return h
         slot = self.slots[operation]

@@ -54,15 +54,18 @@ class Ball:
     def project(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
         """The nearest points of the ball."""
         norm = z.norm(dim=-1, keepdim=True)
-        return z * (self.radius / norm).clamp(max=1.0)
+        inside: Tensor = z * (self.radius / norm).clamp(max=1.0)
+        return inside
 
     def share(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B"]:
         """Prior mass of the ball around the centre that reaches z: the inverse of equation (1)."""
-        return (z.norm(dim=-1) / self.radius) ** self.dims
+        share: Tensor = (z.norm(dim=-1) / self.radius) ** self.dims
+        return share
 
     def radius_at(self, quantile: Float[Tensor, "B"]) -> Float[Tensor, "B"]:
         """Equation (1)."""
-        return self.radius * quantile ** (1 / self.dims)
+        radius: Tensor = self.radius * quantile ** (1 / self.dims)
+        return radius
 
     def _directions(self, n: int, generator: torch.Generator) -> Float[Tensor, "n Z"]:
         return F.normalize(torch.randn(n, self.dims, generator=generator, device=generator.device), dim=-1)

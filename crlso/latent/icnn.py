@@ -8,8 +8,9 @@ s convex and non-decreasing, so g is convex in z (Proposition 1 of [Amos2017]_) 
 clamps W at zero after each optimiser step: between a step and its clamp nothing is convex, and half of the initial
 weights die at the first. Here W = exp(V), v = exp(·), κ = exp(·) are positive whatever the optimiser does. Two
 further deviations: (1) adds before the activation, as Amos et al. do, where CR-LSO adds two activations; and κ
-makes every member strictly concave, so that it has one maximiser and a finite certificate. The default s is the squareplus (x + √(x² + b))/2, smooth, so that the
-certificate closes at the maximiser, and cheap; CR-LSO's LeakyReLU makes g piecewise linear but for κ.
+makes every member strictly concave, so that it has one maximiser and a finite certificate. The default
+s is the squareplus (x + √(x² + b))/2, smooth, so that the certificate closes at the maximiser, and cheap; with CR-LSO's
+LeakyReLU g is piecewise linear but for κ.
 
 .. [Amos2017] B. Amos, L. Xu, J. Z. Kolter. Input Convex Neural Networks. ICML 2017.
 """
@@ -41,11 +42,9 @@ class ConcaveEnsemble(nn.Module):
         even = -math.log(hidden)  # exp(even) averages a layer, which keeps the scale of convex features
         self.inputs = nn.ParameterList(torch.randn(members, latent, hidden) / latent**0.5 for _ in range(layers))
         self.biases = nn.ParameterList(torch.randn(members, 1, hidden) / 2 for _ in range(layers))
-        self.log_weights = nn.ParameterList(
-            even + torch.randn(members, hidden, hidden) / 2 for _ in range(layers - 1)
-        )
-        self.log_output = nn.Parameter(even + torch.randn(members, hidden, 1) / 2)
-        self.linear = nn.Parameter(torch.zeros(members, latent, 1))
+        self.log_weights = nn.ParameterList(even + torch.randn(members, hidden, hidden) / 2 for _ in range(layers - 1))
+        self.log_output = nn.Parameter(even + torch.randn(members, 1, hidden) / 2)
+        self.linear = nn.Parameter(torch.zeros(members, 1, latent))
         self.log_curvature = nn.Parameter(torch.full((members, 1), -math.log(latent)))
         self.offset = nn.Parameter(torch.zeros(members, 1))
 
@@ -59,8 +58,8 @@ class ConcaveEnsemble(nn.Module):
         """Mean score and its gradient in closed form: a third of the time that autograd takes on small batches."""
         scores, pre_activations = self._propagate(z)
         slopes = [self._slope(x) for x in pre_activations]
-        up = self.log_output.exp().mT * slopes[-1]
-        gradient = torch.baddbmm(self.linear.mT, up, self.inputs[-1].mT)
+        up = self.log_output.exp() * slopes[-1]
+        gradient = torch.baddbmm(self.linear, up, self.inputs[-1].mT)
         for layer in range(len(slopes) - 2, -1, -1):
             up = (up @ self.log_weights[layer].exp().mT) * slopes[layer]
             gradient = torch.baddbmm(gradient, up, self.inputs[layer].mT)
@@ -75,7 +74,7 @@ class ConcaveEnsemble(nn.Module):
         for log_weights, inputs, bias in zip(self.log_weights, self.inputs[1:], self.biases[1:], strict=True):
             x = torch.baddbmm(torch.baddbmm(bias, repeated, inputs), self._activate(x), log_weights.exp())
             pre_activations.append(x)
-        convex = torch.baddbmm(self._activate(x) @ self.log_output.exp(), repeated, self.linear).squeeze(-1)
+        convex = (self._activate(x) * self.log_output.exp()).sum(-1) + self.linear.squeeze(1) @ z.T
         scores = -(convex + self.log_curvature.exp() * z.square().sum(-1) / 2 + self.offset)
         return scores, pre_activations
 

@@ -67,7 +67,8 @@ class Targets:
         self.fractions = tensor(np.where(known, values, 0.0) / np.abs(values[known]).max())
         self.quantiles = tensor(quantiles)
         self.weights = tensor(weights / weights[known].mean())
-        self.costs = tensor((logs - logs.mean(axis=0)) / logs.std(axis=0))
+        self.cost_center, self.cost_scale = tensor(logs.mean(axis=0)), tensor(logs.std(axis=0))
+        self.costs = (tensor(logs) - self.cost_center) / self.cost_scale
         self.ranking = tensor(np.sort(np.repeat(quantiles[known], population.mass[known])))
 
 
@@ -136,9 +137,7 @@ class PublishedObjective:
         z = posterior.sample(generator, self.model.config.posterior_std)
         error = self.model.ensemble(z) - targets.fractions[batch]
         return {
-            "reconstruction": self.model.decoder.cross_entropy(
-                z, targets.node_types[batch], targets.edge_types[batch]
-            ),
+            "reconstruction": self.model.decoder.cross_entropy(z, targets.node_types[batch], targets.edge_types[batch]),
             "score": (targets.weights[batch] * error.square()).mean(),
             "divergence": posterior.divergence(),
         }

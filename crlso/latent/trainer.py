@@ -6,11 +6,12 @@ written beside the bundle-to-be and takes the place of the epoch before in one a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from crlso.exceptions import BundleError
@@ -25,7 +26,9 @@ Progress = Callable[[int, dict[str, float]], None]
 class Trainer:
     """Optimiser, schedule and random state around a model and its objective."""
 
-    def __init__(self, model: GraphVAE, targets: Targets, forest: Forest, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, model: GraphVAE, targets: Targets, forest: Forest, seed: int, device: torch.device, identity: str = ""
+    ) -> None:
         """Prepare the first epoch.
 
         Args:
@@ -34,15 +37,17 @@ class Trainer:
             forest: the graphs, on the host: mini-batches are cut there and sent to the device.
             seed: of the order of batches and all noise.
             device: where steps are computed.
+            identity: names data and settings; a checkpoint of another identity is refused.
         """
         config = model.config
         self.model, self.targets, self.forest, self.device = model, targets, forest, device
         self.objective = OBJECTIVES[config.objective](model, targets, forest.to(device))
         self.generator = torch.Generator(device).manual_seed(seed)
-        concave = {id(parameter) for parameter in model.ensemble.parameters()}
-        rest = [parameter for parameter in model.parameters() if id(parameter) not in concave]
+        concave = list(model.ensemble.parameters())
+        rest = [parameter for name, parameter in model.named_parameters() if not name.startswith("ensemble.")]
+        groups: list[dict[str, Any]] = [{"params": rest}, {"params": concave, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(
-            [{"params": rest}, {"params": list(model.ensemble.parameters()), "weight_decay": 0.0}],
+            groups,
             lr=config.learning_rate,
             betas=config.betas,
             weight_decay=config.weight_decay,
@@ -51,6 +56,9 @@ class Trainer:
         self.steps = max(1, len(forest) // config.batch)
         self.schedule = _schedule(self.optimizer, config.schedule, config.learning_rate, config.epochs * self.steps)
         self.epoch = 0
+        self.identity = identity
+        model.cost_center.copy_(targets.cost_center)
+        model.cost_scale.copy_(targets.cost_scale)
 
     def fit(self, checkpoint: Path | None = None, progress: Progress | None = None) -> None:
         """Train to the last epoch, saving after each one where a checkpoint is given."""
@@ -72,6 +80,8 @@ class Trainer:
         """
         try:
             state = torch.load(checkpoint, map_location=self.device, weights_only=True)
+            if state["identity"] != self.identity:
+                raise ValueError("other data, settings or seed")
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.schedule.load_state_dict(state["schedule"])
@@ -93,15 +103,15 @@ class Trainer:
             losses = self.objective(batch, posterior, self.generator)
             predicted = self.model.costs(posterior.mean)
             losses["cost"] = (predicted - self.targets.costs[batch]).square().mean()
-            self._step(sum(getattr(config, name) * loss for name, loss in losses.items() if self._active(name)))
+            weighted = [getattr(config, name) * loss for name, loss in losses.items() if self._active(name)]
+            self._step(torch.stack(weighted).sum())
         return losses
 
     def _active(self, name: str) -> bool:
         """The tessellation waits until latents have found their places, a quarter of the training."""
         return name != "tessellation" or 4 * self.epoch >= self.model.config.epochs
 
-    def _step(self, loss: Tensor | int) -> None:
-        assert isinstance(loss, Tensor)
+    def _step(self, loss: Float[Tensor, ""]) -> None:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.model.config.clip_norm)
@@ -115,10 +125,11 @@ class Trainer:
             "schedule": self.schedule.state_dict(),
             "generator": self.generator.get_state(),
             "epoch": self.epoch,
+            "identity": self.identity,
         }
         partial = checkpoint.with_suffix(".partial")
         torch.save(state, partial)
-        os.replace(partial, checkpoint)
+        partial.replace(checkpoint)
 
 
 def _schedule(

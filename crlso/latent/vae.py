@@ -78,7 +78,14 @@ class GaussianHead(nn.Module):
 
 
 class GraphVAE(nn.Module):
-    """Encoder, decoder, concave ensemble, its calibration and the cost heads."""
+    """Encoder, decoder, concave ensemble, its calibration and the cost heads.
+
+    Attributes:
+        costs: latent → logarithms of `COSTS`, less `cost_center` and divided by `cost_scale`.
+    """
+
+    cost_center: Tensor
+    cost_scale: Tensor
 
     def __init__(self, config: LatentConfig, schema: Schema) -> None:
         super().__init__()
@@ -95,6 +102,8 @@ class GraphVAE(nn.Module):
         self.costs = nn.Sequential(
             nn.Linear(config.latent, config.hidden), nn.SiLU(), nn.Linear(config.hidden, len(COSTS))
         )
+        self.register_buffer("cost_center", torch.zeros(len(COSTS)))
+        self.register_buffer("cost_scale", torch.ones(len(COSTS)))
 
     def posterior(self, forest: Forest) -> Posterior:
         """Where the forest's graphs lie."""
@@ -107,7 +116,8 @@ class GraphVAE(nn.Module):
 
     def score(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B"]:
         """The ensemble's mean score, concave in z."""
-        return self.ensemble(z).mean(dim=0)
+        scores: Tensor = self.ensemble(z)
+        return scores.mean(dim=0)
 
     def predict(self, z: Float[Tensor, "B Z"]) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
         """f(z), concave, and the members' standard deviation, in the metric's unit with larger being better."""

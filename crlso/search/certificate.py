@@ -21,9 +21,7 @@ from torch import Tensor
 _ROUNDING = 1e-5  # relative: float32 projections end this close to the sphere
 
 
-def frank_wolfe_gap(
-    gradient: Float[Tensor, "B Z"], z: Float[Tensor, "B Z"], radius: float
-) -> Float[Tensor, "B"]:
+def frank_wolfe_gap(gradient: Float[Tensor, "B Z"], z: Float[Tensor, "B Z"], radius: float) -> Float[Tensor, "B"]:
     """Gap of (1) at each point, in the unit of f.
 
     Args:

@@ -5,9 +5,12 @@ The library, the command line and the service read the same models, so a limit o
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from crlso.exceptions import ProblemError
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -71,11 +74,11 @@ class Prediction(_Value):
 
 
 class Bound(_Value):
-    """Frank-Wolfe certificate of one latent point: no point of the latent ball has a larger surrogate value."""
+    """Frank-Wolfe certificate of a latent point: no point of the latent ball has a better surrogate value."""
 
     value: float = Field(description="f(z), in the metric's unit")
-    gap: float = Field(description="the most that the surrogate could still gain anywhere in the ball")
-    upper_bound: float = Field(description="value + gap")
+    gap: float = Field(description="the most by which the surrogate could be better anywhere in the ball")
+    bound: float = Field(description="value + gap where more is better, value - gap where less is")
 
 
 class Start(_Value):
@@ -125,3 +128,32 @@ class Answer(_Value):
     digest: str = Field(description="SHA-256 of the model's manifest")
     seed: int
     elapsed_ms: float
+
+
+def read_problem(**fields: Any) -> Problem:
+    """A problem from plain values.
+
+    Raises:
+        ProblemError: a field that a problem does not have, or a value that it does not take.
+    """
+    try:
+        return Problem.model_validate(fields)
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise ProblemError("; ".join(faults)) from error
+
+
+def parse_limit(text: str) -> Constraint:
+    """Read a limit such as `params<=4e5`.
+
+    Raises:
+        ProblemError: the text is no limit.
+    """
+    found = re.fullmatch(r"\s*(\w+)\s*(<=|>=)\s*(\S+)\s*", text)
+    try:
+        if found is None:
+            raise ValueError
+        bound: dict[str, float] = {"max" if found[2] == "<=" else "min": float(found[3])}
+        return Constraint.model_validate({"metric": found[1], **bound})
+    except ValueError as error:
+        raise ProblemError(f"{text!r} is no limit: write one as params<=400000 or val_accuracy>=90") from error

@@ -8,7 +8,7 @@ import numpy as np
 from fastapi import APIRouter
 
 from crlso.exceptions import unknown
-from crlso.latent.bundle import Model
+from crlso.latent.model import Model
 from crlso.spaces import SearchSpace, get_space, space_names
 from service import problems
 from service.registry import Registry

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fastapi import APIRouter, Depends, Response
 
-from crlso.latent.bundle import Model
+from crlso.latent.model import Model
 from crlso.search.problem import Answer, Problem
 from service import problems
 from service.registry import Registry

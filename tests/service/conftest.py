@@ -42,7 +42,7 @@ def solve(model, problem):
     for text in (*problem.start_from, *problem.exclude):
         model.space.parse(text)
     found = model.space.sample(problem.num_architectures, np.random.default_rng(problem.seed))
-    bound = Bound(value=91.0, gap=0.5, upper_bound=91.5)
+    bound = Bound(value=91.0, gap=0.5, bound=91.5)
     proposals = tuple(
         Proposal(
             architecture=arch.text,

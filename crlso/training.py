@@ -1,0 +1,185 @@
+"""From a table to a latent space on disk: what `crlso train` and `python -m crlso.train` do.
+
+With labels for most classes the latent space learns them as they are. With few, a teacher ranks all classes first and
+the space learns its ranking, as CR-LSO lets a predictor label what has no label. Either way the calibration to the
+metric's unit uses the measured values alone.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from scipy.stats import kendalltau
+
+from crlso.architecture import Architecture
+from crlso.exceptions import BundleError, ProblemError
+from crlso.latent.bundle import check_free, load_bundle, save_bundle
+from crlso.latent.config import LatentConfig
+from crlso.latent.model import Model
+from crlso.latent.objectives import Targets
+from crlso.latent.population import Labels, Population, label_classes, population_of
+from crlso.latent.teacher import teach
+from crlso.latent.trainer import Progress, Trainer
+from crlso.latent.vae import COSTS, GraphVAE
+from crlso.networks import costs
+from crlso.spaces import get_space
+from crlso.tables import Metric, Table
+
+_TEACHER_BELOW = 0.5  # share of classes with a label below which the teacher ranks all of them
+_FEWEST = 10  # labels; fewer say nothing about the shape of a ranking
+
+
+@dataclass(frozen=True)
+class _Split:
+    """The table's measured rows, and which of them the training may see."""
+
+    architectures: list[Architecture]
+    values: Float[np.ndarray, "D"]
+    seen: Bool[np.ndarray, "D"]
+
+
+def train(
+    table: Table,
+    out: str | Path,
+    *,
+    metric: str | None = None,
+    config: LatentConfig | None = None,
+    seed: int = 0,
+    labels: int | None = None,
+    holdout: float = 0.0,
+    resume: bool = False,
+    overwrite: bool = False,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Model:
+    """Learn a latent space and save it as a bundle.
+
+    Args:
+        table: measurements of architectures of a space that can be enumerated.
+        out: directory of the bundle; its state while training is kept beside it.
+        metric: which of the table's; its first when left out.
+        config: settings; `LatentConfig()` when left out.
+        seed: of initial weights, order, noise and the choice of labels.
+        labels: train on so many of the table's rows, chosen at random; all when left out.
+        holdout: share of the rows, chosen at random, that only the evaluation sees.
+        resume: continue a training of the same table and settings that was stopped.
+        overwrite: replace a bundle that is there already.
+        device: where to train, as torch names it.
+        progress: called after each epoch.
+
+    Raises:
+        UnknownNameError: the table has no such metric.
+        ProblemError: there are not enough labels, or the space is too large to enumerate.
+        BundleError: the directory is taken, or there is nothing to resume.
+    """
+    out, config = Path(out), config or LatentConfig()
+    check_free(out, overwrite=overwrite)
+    space, described = get_space(table.space), table.metric(metric or table.metrics[0].name)
+    single = Table(table.space, table.name, table.texts, {described: table.column(described.name)})
+    population = population_of(space)
+    split = _split(single, described, seed, labels, holdout)
+    sign = 1.0 if described.direction == "max" else -1.0
+    seen = [arch for arch, flag in zip(split.architectures, split.seen, strict=True) if flag]
+    known = label_classes(population, seen, sign * split.values[split.seen])
+    request = {"seed": seed, "labels": int(split.seen.sum()), "holdout": holdout, "data": single.digest}
+    vae = _fit(population, known, config, request, out, resume, torch.device(device), progress)
+    with torch.no_grad():
+        latents = vae.encode(population.forest.to(device))
+        scores = vae.score(latents).cpu().numpy()
+    vae.calibration.fit(scores[known.known], known.values[known.known])
+    provenance = {
+        "table": table.name,
+        "training": request,
+        "quality": _quality(vae, population, latents, scores, split, sign),
+        "versions": {name: version(name) for name in ("crlso", "torch", "torch-geometric", "numpy")},
+    }
+    texts = tuple(arch.text for arch in population.representatives)
+    save_bundle(out, vae, space, described, texts, latents, single, provenance, overwrite=overwrite)
+    shutil.rmtree(_workshop(out), ignore_errors=True)
+    return load_bundle(out, device)
+
+
+def _split(table: Table, metric: Metric, seed: int, labels: int | None, holdout: float) -> _Split:
+    rows = np.flatnonzero(~np.isnan(table.column(metric.name)))
+    architectures = table.architectures()
+    order = np.random.default_rng(seed).permutation(len(rows))
+    seen = np.zeros(len(rows), dtype=bool)
+    seen[order[round(holdout * len(rows)) :][:labels]] = True
+    if seen.sum() < max(_FEWEST, labels or 0):
+        raise ProblemError(
+            f"{int(seen.sum())} labels to train on, of {len(rows)} measured rows: needed are {labels or _FEWEST}"
+            + (" and a smaller holdout" if holdout else "")
+        )
+    return _Split([architectures[row] for row in rows], table.column(metric.name)[rows], seen)
+
+
+def _fit(
+    population: Population,
+    labels: Labels,
+    config: LatentConfig,
+    request: dict[str, Any],
+    out: Path,
+    resume: bool,
+    device: torch.device,
+    progress: Progress | None,
+) -> GraphVAE:
+    """Train, or continue to, with the state of the last epoch kept beside the bundle-to-be."""
+    schema = get_space(population.representatives[0].space).schema
+    values, known = labels.values, labels.known
+    if known.mean() < _TEACHER_BELOW:
+        values, known = teach(population, schema, values, known), np.ones(len(population), dtype=bool)
+    cost_rows = [[getattr(costs(arch), name) for name in COSTS] for arch in population.representatives]
+    targets = Targets(population, values, known, np.array(cost_rows, dtype=np.float64), device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(request["seed"])
+        vae = GraphVAE(config, schema)
+    identity = f"{request} {config.model_dump_json()}"
+    trainer = Trainer(vae.to(device), targets, population.forest, request["seed"], device, identity)
+    workshop = _workshop(out)
+    checkpoint = workshop / "checkpoint.pt"
+    if resume:
+        trainer.resume(checkpoint)
+    try:
+        workshop.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BundleError(f"{out} cannot be written: {error.strerror or error}") from error
+    trainer.fit(checkpoint, progress)
+    return vae
+
+
+def _workshop(out: Path) -> Path:
+    return out.with_name(f".{out.name}.training")
+
+
+def _quality(
+    vae: GraphVAE,
+    population: Population,
+    latents: torch.Tensor,
+    scores: Float[np.ndarray, "K"],
+    split: _Split,
+    sign: float,
+) -> dict[str, float]:
+    """What the manifest says of a model: ranking on seen and unseen rows, and reconstruction.
+
+    `tau_new_classes` leaves out the unseen rows that have a twin among the seen ones.
+    """
+    space = get_space(population.representatives[0].space)
+    classes = np.array([population.index[arch.key] for arch in split.architectures])
+    new = ~np.isin(classes, classes[split.seen])
+    groups = {"tau_seen": split.seen, "tau_unseen": ~split.seen, "tau_new_classes": new}
+    with torch.no_grad():
+        nodes, edges = vae.decoder(latents)
+    decoded = space.decode(nodes.cpu().numpy(), edges.cpu().numpy())
+    same = [found == arch for found, arch in zip(decoded, population.representatives, strict=True)]
+    quality = {"reconstruction": float(np.mean(same))}
+    for name, rows in groups.items():
+        if rows.sum() > 1:
+            quality[name] = float(kendalltau(scores[classes[rows]], sign * split.values[rows]).statistic)
+    return quality
