@@ -27,7 +27,7 @@ class LatentConfig(BaseModel):
     icnn_layers: PositiveInt = 2
     icnn_activation: Literal["squareplus", "leaky_relu"] = "squareplus"
 
-    posterior_std: PositiveFloat = Field(0.25, description="σ of the noise on latents that are decoded in training")
+    posterior_std: PositiveFloat = Field(0.2, description="σ of the noise on latents that are decoded in training")
     reconstruction: NonNegativeFloat = 1.0
     radius: NonNegativeFloat = Field(2.0, description="weight of the radius loss")
     score: NonNegativeFloat = Field(20.0, description="weight of the score loss, in units of the score")

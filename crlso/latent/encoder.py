@@ -30,11 +30,12 @@ class ExpressionConv(MessagePassing):  # type: ignore[misc]  # torch_geometric h
 
     def __init__(self, hidden: int, schema: Schema) -> None:
         super().__init__(aggr="sum")
-        self.slots = {operation: slot for slot, operation in enumerate(operations(schema))}
         scale = hidden**-0.5
-        self.inner = nn.Parameter(scale * torch.randn(len(self.slots), hidden, hidden))  # A in (1)
-        self.outer = nn.Parameter(scale * torch.randn(len(self.slots), hidden, hidden))  # B in (1)
-        self.bias = nn.Parameter(torch.zeros(len(self.slots), hidden))
+        names = [str(operation) for operation in operations(schema)]
+        # One parameter an operation: slices of a stacked one would cost a scatter each in the backward pass.
+        self.inner = nn.ParameterDict({name: scale * torch.randn(hidden, hidden) for name in names})  # A in (1)
+        self.outer = nn.ParameterDict({name: scale * torch.randn(hidden, hidden) for name in names})  # B in (1)
+        self.bias = nn.ParameterDict({name: torch.zeros(hidden) for name in names})
 
     def forward(
         self, h: Float[Tensor, "V H"], edge_index: Int[Tensor, "2 W"], counts: tuple[int, ...]
@@ -51,9 +52,10 @@ class ExpressionConv(MessagePassing):  # type: ignore[misc]  # torch_geometric h
     def _send(self, operation: int, h: Float[Tensor, "W H"]) -> Float[Tensor, "W H"]:
         if operation == PASS:
             return h
-        slot = self.slots[operation]
-        bias = self.bias[slot]
-        return (F.silu(torch.addmm(bias, h, self.inner[slot])) - F.silu(bias)) @ self.outer[slot]
+        name = str(operation)
+        bias = self.bias[name]
+        terms: Tensor = (F.silu(torch.addmm(bias, h, self.inner[name])) - F.silu(bias)) @ self.outer[name]
+        return terms
 
 
 class GraphEncoder(nn.Module):

@@ -21,7 +21,6 @@ import math
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -50,40 +49,65 @@ class ConcaveEnsemble(nn.Module):
 
     def forward(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "M B"]:
         """Score of every member at every point."""
-        scores, _ = self._propagate(z)
-        return scores
+        repeated = z.expand(len(self.offset), *z.shape)
+        h, _ = self.activate(torch.baddbmm(self.biases[0], repeated, self.inputs[0]))
+        for log_weights, inputs, bias in zip(self.log_weights, self.inputs[1:], self.biases[1:], strict=True):
+            h, _ = self.activate(torch.baddbmm(torch.baddbmm(bias, repeated, inputs), h, log_weights.exp()))
+        convex = (h * self.log_output.exp()).sum(-1) + self.linear.squeeze(1) @ z.T
+        return -(convex + self.log_curvature.exp() * z.square().sum(-1) / 2 + self.offset)
+
+    def gathered(self) -> MeanScore:
+        """The mean of the members with their present weights, laid out for many evaluations."""
+        return MeanScore(self)
+
+    def activate(self, x: Float[Tensor, "*S"]) -> tuple[Float[Tensor, "*S"], Float[Tensor, "*S"]]:
+        """The activation and its slope."""
+        if self.activation == "squareplus":
+            root = (x * x + _SMOOTHING).sqrt()
+            return (x + root) / 2, (1 + x / root) / 2
+        slope = torch.where(x > 0, 1.0, _SLOPE)
+        return x * slope, slope
+
+
+class MeanScore:
+    """An ensemble's mean score and its gradient in closed form.
+
+    All members' layers read z in one matrix product, and positive weights are exponentiated once: an ascent of a
+    hundred steps takes less than half the time that it takes with autograd.
+    """
 
     @torch.no_grad()
-    def mean_and_gradient(self, z: Float[Tensor, "B Z"]) -> tuple[Float[Tensor, "B"], Float[Tensor, "B Z"]]:
-        """Mean score and its gradient in closed form: a third of the time that autograd takes on small batches."""
-        scores, pre_activations = self._propagate(z)
-        slopes = [self._slope(x) for x in pre_activations]
-        up = self.log_output.exp() * slopes[-1]
-        gradient = torch.baddbmm(self.linear, up, self.inputs[-1].mT)
-        for layer in range(len(slopes) - 2, -1, -1):
-            up = (up @ self.log_weights[layer].exp().mT) * slopes[layer]
-            gradient = torch.baddbmm(gradient, up, self.inputs[layer].mT)
-        curvature = self.log_curvature.exp().mean()
-        return scores.mean(dim=0), -(gradient.mean(dim=0) + curvature * z)
+    def __init__(self, ensemble: ConcaveEnsemble) -> None:
+        members, dims, hidden = ensemble.inputs[0].shape
+        self.activate = ensemble.activate
+        self.shape = members, hidden
+        self.inputs = torch.cat([x.permute(1, 0, 2).reshape(dims, -1) for x in ensemble.inputs], dim=1)
+        self.outputs = self.inputs.T.contiguous()
+        self.biases = torch.cat([bias.flatten() for bias in ensemble.biases])
+        self.weights = [log_weights.exp() for log_weights in ensemble.log_weights]
+        self.transposed = [weights.mT.contiguous() for weights in self.weights]
+        self.output = (ensemble.log_output.exp() / members).flatten()
+        self.linear = ensemble.linear.mean(dim=0).squeeze(0)
+        self.curvature = ensemble.log_curvature.exp().mean()
+        self.offset = ensemble.offset.mean()
 
-    def _propagate(self, z: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Scores, and what every layer's activation was given."""
-        repeated = z.expand(len(self.offset), *z.shape)
-        x = torch.baddbmm(self.biases[0], repeated, self.inputs[0])
-        pre_activations = [x]
-        for log_weights, inputs, bias in zip(self.log_weights, self.inputs[1:], self.biases[1:], strict=True):
-            x = torch.baddbmm(torch.baddbmm(bias, repeated, inputs), self._activate(x), log_weights.exp())
-            pre_activations.append(x)
-        convex = (self._activate(x) * self.log_output.exp()).sum(-1) + self.linear.squeeze(1) @ z.T
-        scores = -(convex + self.log_curvature.exp() * z.square().sum(-1) / 2 + self.offset)
-        return scores, pre_activations
+    @torch.no_grad()
+    def __call__(self, z: Float[Tensor, "B Z"]) -> tuple[Float[Tensor, "B"], Float[Tensor, "B Z"]]:
+        """Score and gradient at every point."""
+        first, *others = torch.addmm(self.biases, z, self.inputs).split(len(self.output), dim=1)
+        h, slope = self.activate(first)
+        slopes = [slope]
+        for x, weights in zip(others, self.weights, strict=True):
+            h, slope = self.activate(x + self._mix(h, weights))
+            slopes.append(slope)
+        score = h @ self.output + z @ self.linear + self.curvature * z.square().sum(dim=1) / 2 + self.offset
+        ups = [slopes[-1] * self.output]
+        for slope, weights in zip(slopes[-2::-1], self.transposed[::-1], strict=True):
+            ups.append(self._mix(ups[-1], weights) * slope)
+        gradient = torch.cat(ups[::-1], dim=1) @ self.outputs + self.linear + self.curvature * z
+        return -score, -gradient
 
-    def _activate(self, x: Tensor) -> Tensor:
-        if self.activation == "squareplus":
-            return (x + (x * x + _SMOOTHING).sqrt()) / 2
-        return F.leaky_relu(x, _SLOPE)
-
-    def _slope(self, x: Tensor) -> Tensor:
-        if self.activation == "squareplus":
-            return (1 + x * (x * x + _SMOOTHING).rsqrt()) / 2
-        return torch.where(x > 0, 1.0, _SLOPE)
+    def _mix(self, h: Float[Tensor, "B MH"], weights: Float[Tensor, "M H H"]) -> Float[Tensor, "B MH"]:
+        """Each member's features through its own weights."""
+        separate = h.unflatten(1, self.shape).transpose(0, 1)
+        return torch.bmm(separate, weights).transpose(0, 1).flatten(1)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -17,7 +18,8 @@ from torch import Tensor
 from crlso.architecture import Architecture
 from crlso.graphs import Forest
 from crlso.latent.geometry import Ball
-from crlso.latent.vae import GraphVAE
+from crlso.latent.vae import COSTS, GraphVAE
+from crlso.networks import costs
 from crlso.spaces import SearchSpace
 from crlso.tables import Metric, Table
 
@@ -62,6 +64,17 @@ class Model:
     def row_of(self) -> Mapping[str, int]:
         """Row of `latents` by isomorphism class."""
         return {arch.key: row for row, arch in enumerate(self.known)}
+
+    @cached_property
+    def known_costs(self) -> Mapping[str, Float[np.ndarray, "K"]]:
+        """Exact costs of the known architectures by name."""
+        rows = [costs(arch) for arch in self.known]
+        return {name: np.array([getattr(row, name) for row in rows], dtype=np.float64) for name in COSTS}
+
+    @cached_property
+    def known_predictions(self) -> Float[np.ndarray, "K"]:
+        """Surrogate values at the latents of the known architectures, in the metric's unit."""
+        return self.predict(self.latents)[0].cpu().numpy()
 
     @torch.no_grad()
     def encode(self, architectures: Sequence[Architecture]) -> Float[Tensor, "B Z"]:

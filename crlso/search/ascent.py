@@ -97,22 +97,22 @@ def optimize(model: Model, problem: Problem) -> Answer:
 @torch.no_grad()
 def ascend(model: Model, problem: Problem) -> Path:
     """Equation (1) from the problem's starts."""
-    ball, ensemble, steps = model.ball, model.vae.ensemble, problem.num_steps
+    ball, steps, surrogate = model.ball, problem.num_steps, model.vae.ensemble.gathered()
     z, starts = _starts(model, problem)
     limits = _cost_limits(model, problem.constraints)
-    points, scores, bound = [z], [], float("inf")
-    for step in range(steps):
-        score, gradient = ensemble.mean_and_gradient(z)
-        bound = min(bound, float((score + frank_wolfe_gap(gradient, z, ball.radius)).min()))
+    points, scores, gradients = [], [], []
+    for step in range(steps + 1):
+        score, gradient = surrogate(z)
+        points.append(z)
+        scores.append(score)
+        gradients.append(gradient)
         if limits is not None:
             gradient = gradient - _excess_gradient(model, z, limits)
         length = _TRAVEL * ball.radius / steps * (1 - step / steps)
         z = ball.project(z + length * F.normalize(gradient, dim=-1))
-        points.append(z)
-        scores.append(score)
-    score, gradient = ensemble.mean_and_gradient(z)
-    bound = min(bound, float((score + frank_wolfe_gap(gradient, z, ball.radius)).min()))
-    return Path(torch.cat(points), torch.cat([*scores, score]), bound, starts)
+    path, score = torch.cat(points), torch.cat(scores)
+    bound = (score + frank_wolfe_gap(torch.cat(gradients), path, ball.radius)).min()
+    return Path(path, score, float(bound), starts)
 
 
 @torch.no_grad()
@@ -163,21 +163,27 @@ def _starts(model: Model, problem: Problem) -> tuple[Float[Tensor, "S Z"], tuple
 
 def _feasible_rows(model: Model, problem: Problem) -> Int[np.ndarray, "F"]:
     """Known architectures that keep the limits, by exact cost and predicted metric."""
-    means, stds = (values.tolist() for values in model.predict(model.latents))
-    rows = [
-        row
-        for row, arch in enumerate(model.known)
-        if _admissible(model, problem, Candidate(arch, 0, Prediction(mean=means[row], std=stds[row])))
+    kept = [
+        [constraint.admits(value) for value in _known(model, constraint.metric).tolist()]
+        for constraint in problem.constraints
     ]
-    return np.array(rows, dtype=np.int64)
+    return np.flatnonzero(np.all(kept, axis=0))
+
+
+def _known(model: Model, metric: str) -> Float[np.ndarray, "K"]:
+    """A cost or the predicted metric of every known architecture."""
+    return model.known_predictions if metric == model.metric.name else model.known_costs[metric]
 
 
 def _admissible(model: Model, problem: Problem, candidate: Candidate) -> bool:
-    return all(constraint.admits(_value(model, constraint.metric, candidate)) for constraint in problem.constraints)
-
-
-def _value(model: Model, metric: str, candidate: Candidate) -> float:
-    return candidate.predicted.mean if metric == model.metric.name else getattr(costs(candidate.arch), metric)
+    """Whether a visited architecture keeps the limits."""
+    exact = costs(candidate.arch)
+    return all(
+        constraint.admits(
+            candidate.predicted.mean if constraint.metric == model.metric.name else getattr(exact, constraint.metric)
+        )
+        for constraint in problem.constraints
+    )
 
 
 def _cost_limits(
@@ -223,7 +229,7 @@ def _first_of_each(
 
 def _proposals(model: Model, problem: Problem, path: Path, chosen: list[Candidate]) -> list[Proposal]:
     z = path.z[torch.tensor([candidate.point for candidate in chosen])]
-    score, gradient = model.vae.ensemble.mean_and_gradient(z)
+    score, gradient = model.vae.ensemble.gathered()(z)
     bounds = (score + frank_wolfe_gap(gradient, z, model.ball.radius)).tolist()
     proposals = []
     for candidate, latent, value, bound in zip(chosen, z.tolist(), score.tolist(), bounds, strict=True):
@@ -268,9 +274,6 @@ def _explain_nothing(model: Model, problem: Problem) -> str:
         return "some architectures keep the limits, but all that the ascent visited are excluded: take more starts"
     ranges = []
     for name in dict.fromkeys(constraint.metric for constraint in problem.constraints):
-        if name in COSTS:
-            values = [float(getattr(costs(arch), name)) for arch in model.known]
-        else:
-            values = model.predict(model.latents)[0].tolist()
-        ranges.append(f"{name} from {min(values):.6g} to {max(values):.6g}")
+        values = _known(model, name)
+        ranges.append(f"{name} from {values.min():.6g} to {values.max():.6g}")
     return f"no architecture of {model.space.name} keeps all limits; there are {' and '.join(ranges)}"
