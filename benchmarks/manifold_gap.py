@@ -36,7 +36,7 @@ ARMS: dict[str, tuple[str, ...]] = {
     "no volume, no radius": ("default", "volume=0", "radius=0"),
     "no volume, no radius, no tessellation": ("default", "volume=0", "radius=0", "tessellation=0"),
     "CR-LSO objective, default network and schedule": (
-        "default", "objective=cr-lso", "latent=16", "posterior_std=0.01", "divergence=0.005", "score=1",
+        "default", "objective=cr-lso", "latent=16", "reconstruction=1", "posterior_std=0.01", "divergence=0.005", "score=1",
     ),
     "paper": ("paper",),
 }  # fmt: skip

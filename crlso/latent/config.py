@@ -28,7 +28,7 @@ class LatentConfig(BaseModel):
     icnn_activation: Literal["squareplus", "leaky_relu"] = "squareplus"
 
     posterior_std: PositiveFloat = Field(0.2, description="σ of the noise on latents that are decoded in training")
-    reconstruction: NonNegativeFloat = 1.0
+    reconstruction: NonNegativeFloat = 1.5
     radius: NonNegativeFloat = Field(2.0, description="weight of the radius loss")
     score: NonNegativeFloat = Field(20.0, description="weight of the score loss, in units of the score")
     quantile: NonNegativeFloat = Field(3.0, description="weight of radius and score losses in quantiles")
@@ -57,6 +57,7 @@ PRESETS: dict[str, LatentConfig] = {
         icnn_layers=5,
         icnn_activation="leaky_relu",
         posterior_std=0.01,
+        reconstruction=1.0,
         radius=0.0,
         score=1.0,
         quantile=0.0,

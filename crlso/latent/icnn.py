@@ -64,7 +64,8 @@ class ConcaveEnsemble(nn.Module):
         """The activation and its slope."""
         if self.activation == "squareplus":
             root = (x * x + _SMOOTHING).sqrt()
-            return (x + root) / 2, (1 + x / root) / 2
+            value = (x + root) / 2
+            return value, value / root
         slope = torch.where(x > 0, 1.0, _SLOPE)
         return x * slope, slope
 

@@ -15,7 +15,7 @@ CR-LSO's released loop takes one step from a noisy copy of the best latents, wit
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -121,7 +121,8 @@ def visited(model: Model, path: Path) -> list[Candidate]:
     nodes, edges = model.space.masked(*(logits.cpu().numpy() for logits in model.vae.decoder(path.z)))
     points: dict[str, int] = {}
     found: dict[str, Architecture] = {}
-    for point in _first_of_each(nodes, edges, path.score.argsort(descending=True, stable=True).cpu().numpy()):
+    order = path.score.argsort(descending=True, stable=True).cpu().numpy()
+    for point in _first_of_each(nodes, edges, order).tolist():
         arch = model.space.from_graph(Graph(nodes[point], edges[point]))
         if points.setdefault(arch.key, point) == point:
             found[arch.key] = model.space.canonical(arch)
@@ -177,13 +178,8 @@ def _known(model: Model, metric: str) -> Float[np.ndarray, "K"]:
 
 def _admissible(model: Model, problem: Problem, candidate: Candidate) -> bool:
     """Whether a visited architecture keeps the limits."""
-    exact = costs(candidate.arch)
-    return all(
-        constraint.admits(
-            candidate.predicted.mean if constraint.metric == model.metric.name else getattr(exact, constraint.metric)
-        )
-        for constraint in problem.constraints
-    )
+    values = {**asdict(costs(candidate.arch)), model.metric.name: candidate.predicted.mean}
+    return all(constraint.admits(float(values[constraint.metric])) for constraint in problem.constraints)
 
 
 def _cost_limits(
