@@ -18,7 +18,9 @@ PACKAGES = ("crlso", "torch", "torch-geometric", "numpy", "scikit-learn")
 
 def run_all(task: Callable[..., Any], arguments: Iterable[Sequence[Any]], processes: int) -> list[Any]:
     """Results of a task in the order of its arguments, each process on one thread."""
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,))
+    pool = ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    )
     with pool:
         futures = [pool.submit(task, *args) for args in arguments]
         return [future.result() for future in futures]

@@ -77,7 +77,8 @@ class Forest:
             source, target = layer.edge_index
             mask = needed[target]
             needed[source[mask]] = True
-            kept.append((layer, mask))
+            if mask.any():
+                kept.append((layer, mask))
         number = needed.cumsum(0) - 1
         layers = tuple(_restrict(layer, mask, number) for layer, mask in reversed(kept))
         return Forest(self.sources[needed], layers, number[roots])

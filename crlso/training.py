@@ -90,6 +90,7 @@ def train(
     known = label_classes(population, seen, sign * split.values[split.seen])
     request = {"seed": seed, "labels": int(split.seen.sum()), "holdout": holdout, "data": single.digest}
     vae = _fit(population, known, config, request, out, resume, torch.device(device), progress)
+    vae.enclose(population.forest.to(device))
     with torch.no_grad():
         latents = vae.encode(population.forest.to(device))
         scores = vae.score(latents).cpu().numpy()

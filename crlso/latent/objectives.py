@@ -77,6 +77,7 @@ class VolumeMatching:
 
     def __init__(self, model: GraphVAE, targets: Targets, forest: Forest) -> None:
         self.model = model
+        self.ball = model.ball
         self.targets = targets
         self.forest = forest
         self.latents: Tensor  # of all classes, at most an epoch old: where the tessellation looks for the nearest
@@ -88,7 +89,7 @@ class VolumeMatching:
 
     def __call__(self, batch: Int[Tensor, "B"], posterior: Posterior, generator: torch.Generator) -> Losses:
         """Losses of a mini-batch of classes, each a mean in its own unit."""
-        config, ball, targets = self.model.config, self.model.ball, self.targets
+        config, ball, targets = self.model.config, self.ball, self.targets
         mean, quantiles, weights = posterior.mean, targets.quantiles[batch], targets.weights[batch]
         self.latents[batch] = mean.detach()
         scores = self.model.ensemble(mean)
@@ -112,7 +113,7 @@ class VolumeMatching:
 
     def _tessellation(self, drawn: Float[Tensor, "B Z"], generator: torch.Generator) -> Float[Tensor, ""]:
         inner = int(_INNER_SHARE * len(drawn))
-        points = torch.cat([self.model.ball.sample_inner(inner, generator), drawn[inner:]])
+        points = torch.cat([self.ball.sample_inner(inner, generator), drawn[inner:]])
         squared = torch.addmm(self.latents.square().sum(dim=1), points, self.latents.T, alpha=-2)
         nearest = squared.min(dim=1).indices  # twice as fast as argmin on a CPU
         return self.model.decoder.cross_entropy(

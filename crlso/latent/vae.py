@@ -7,7 +7,7 @@ and log-variance of a normal posterior.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -86,14 +86,16 @@ class GraphVAE(nn.Module):
 
     cost_center: Tensor
     cost_scale: Tensor
+    radius: Tensor
 
     def __init__(self, config: LatentConfig, schema: Schema) -> None:
         super().__init__()
         self.config = config
-        self.ball = latent_ball(config)
+        ball = latent_ball(config)
         head = PolarHead if config.objective == "volume-matched" else GaussianHead
         self.encoder = GraphEncoder(config.hidden, schema)
-        self.head = head(config.hidden, self.ball)
+        self.head = head(config.hidden, ball)
+        self.register_buffer("radius", torch.tensor(ball.radius))
         self.decoder = GraphDecoder(config.latent, config.decoder_hidden, schema)
         self.ensemble = ConcaveEnsemble(
             config.latent, config.icnn_hidden, config.icnn_layers, config.members, config.icnn_activation
@@ -105,13 +107,24 @@ class GraphVAE(nn.Module):
         self.register_buffer("cost_center", torch.zeros(len(COSTS)))
         self.register_buffer("cost_scale", torch.ones(len(COSTS)))
 
+    @property
+    def ball(self) -> Ball:
+        """Where latents lie; reading its radius from a device waits for it."""
+        return replace(latent_ball(self.config), radius=float(self.radius))
+
+    @torch.no_grad()
+    def enclose(self, forest: Forest) -> None:
+        """Widen the ball until it holds the forest's latents: the published objective lets them stray outside."""
+        farthest = self.posterior(forest).mean.norm(dim=-1).max()
+        self.radius.copy_(torch.maximum(self.radius, farthest))
+
     def posterior(self, forest: Forest) -> Posterior:
         """Where the forest's graphs lie."""
         posterior: Posterior = self.head(self.encoder(forest))
         return posterior
 
     def encode(self, forest: Forest) -> Float[Tensor, "B Z"]:
-        """Latents of the forest's graphs: the posterior's means, moved into the ball where they lie outside."""
+        """Latents of the forest's graphs: the posterior's means, moved into the ball if they lie outside."""
         return self.ball.project(self.posterior(forest).mean)
 
     def score(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B"]:
