@@ -1,9 +1,9 @@
 """How well does the latent space rank what it has not seen, and do its promises hold on a trained model?
 
 Two protocols, each for every data set and seed: all labels but a random tenth of the cells, and 300 random labels.
-Kendall τ is taken over the unseen cells, and again over those of them without a twin among the seen ones. On each
-model: reconstruction, validity of 10,000 decoded draws of the prior, and midpoint concavity of f for 10,000 pairs of points
-inside the ball and for as many a hundred radii out, as the largest violation over the range of values.
+Kendall τ is taken over the unseen cells, and again over those of them without a twin among the seen ones. Each model
+must also reconstruct, decode 10,000 draws of the prior to valid cells, and be concave: for 10,000 pairs of points in
+the ball and as many a hundred radii out, the largest violation at the midpoint, over the range of values.
 
     python benchmarks/ranking.py --seeds 5 --out docs/results/ranking.json
 """

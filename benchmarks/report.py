@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
+from rich.progress import track
 
 PACKAGES = ("crlso", "torch", "torch-geometric", "numpy", "scikit-learn")
 
 
 def run_all(task: Callable[..., Any], arguments: Iterable[Sequence[Any]], processes: int) -> list[Any]:
     """Results of a task in the order of its arguments, each process on one thread."""
-    pool = ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-    )
-    with pool:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(processes, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         futures = [pool.submit(task, *args) for args in arguments]
-        return [future.result() for future in futures]
+        return [future.result() for future in track(futures, "running", console=Console(stderr=True))]
 
 
 def environment() -> dict[str, Any]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 
 from crlso.exceptions import ProblemError, unknown
 
+Momentum = Annotated[float, Field(ge=0.0, lt=1.0)]
+
 
 class LatentConfig(BaseModel):
     """Shape, losses and schedule; the defaults are the measured best on NAS-Bench-201 (docs/results)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     objective: Literal["volume-matched", "cr-lso"] = Field(
         "volume-matched", description="latents placed by quantile in a ball, or the published G-VAE objective"
@@ -40,7 +42,7 @@ class LatentConfig(BaseModel):
     epochs: PositiveInt = 140
     batch: PositiveInt = 256
     learning_rate: PositiveFloat = 8e-3
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Momentum, Momentum] = (0.9, 0.999)
     weight_decay: NonNegativeFloat = 1e-2
     schedule: Literal["one-cycle", "cosine"] = "one-cycle"
     clip_norm: PositiveFloat = 5.0

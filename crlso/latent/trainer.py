@@ -95,11 +95,11 @@ class Trainer:
     def _train_epoch(self) -> Losses:
         config = self.model.config
         self.objective.start_epoch()
-        order = torch.randperm(len(self.forest), generator=self.generator, device=self.device)
+        order = torch.randperm(len(self.forest), generator=self.generator, device=self.device).cpu()
         losses: Losses = {}
-        for batch in order[: self.steps * config.batch].split(config.batch):
-            forest = self.forest.subset(batch.cpu()).to(self.device)
-            posterior = self.model.posterior(forest)
+        for rows in order[: self.steps * config.batch].split(config.batch):
+            batch = rows.to(self.device, non_blocking=True)
+            posterior = self.model.posterior(self.forest.subset(rows).to(self.device))
             losses = self.objective(batch, posterior, self.generator)
             predicted = self.model.costs(posterior.mean)
             losses["cost"] = (predicted - self.targets.costs[batch]).square().mean()

@@ -1,0 +1,48 @@
+"""A class is one point that stands for all of its members."""
+
+import numpy as np
+import pytest
+
+from crlso.latent.population import label_classes, population_of
+from crlso.spaces.nasbench201 import NasBench201
+
+SPACE = NasBench201()
+
+
+@pytest.fixture(scope="module")
+def everyone():
+    return population_of(SPACE)
+
+
+def test_every_architecture_is_counted_in_its_class(everyone):
+    assert len(everyone) == len(everyone.mass) == len(everyone.index) == len(everyone.forest) == 4_930
+    assert everyone.mass.sum() == SPACE.size
+    mass = np.zeros(4_930, dtype=int)
+    for arch in SPACE.enumerate():
+        mass[everyone.index[arch.key]] += 1
+    assert (mass == everyone.mass).all()
+
+
+def test_representatives_are_canonical_and_in_the_order_of_the_index(everyone):
+    for row, arch in enumerate(everyone.representatives):
+        assert everyone.index[arch.key] == row
+        assert SPACE.canonical(arch).text == arch.text
+    assert len(everyone.forest.roots.unique()) == 4_930
+
+
+def test_labels_are_averaged_by_class(everyone):
+    skip, dead, other = (
+        SPACE.parse(text)
+        for text in (
+            "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|",
+            "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|",
+            "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|",
+        )
+    )
+    assert skip == dead
+    labels = label_classes(everyone, [skip, other, dead], np.array([1.0, 7.0, 4.0]))
+    assert labels.values[everyone.index[skip.key]] == 2.5
+    assert labels.values[everyone.index[other.key]] == 7.0
+    assert labels.counts[everyone.index[skip.key]] == 2
+    assert labels.known.sum() == 2
+    assert (np.isnan(labels.values) == ~labels.known).all()
