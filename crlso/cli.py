@@ -64,7 +64,7 @@ def train_model(
     change: Annotated[list[str] | None, typer.Option("--set", help="One setting as name=value; repeatable.")] = None,
     labels: Annotated[int | None, typer.Option(min=1, help="Train on so many rows, chosen at random.")] = None,
     holdout: Annotated[float, typer.Option(min=0.0, max=0.99, help="Share of rows only evaluated on.")] = 0.0,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 0,
     device: Annotated[str, typer.Option(help="Where to train: cpu, cuda, cuda:1 …")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="Of the CPU; small graphs gain nothing from more.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped.")] = False,

@@ -8,7 +8,7 @@ metric's unit uses the measured values alone.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -76,11 +76,13 @@ def train(
 
     Raises:
         UnknownNameError: the table has no such metric.
-        ProblemError: there are not enough labels, or the space is too large to enumerate.
+        ProblemError: there are not enough labels or all are equal, the space is too large to enumerate, the device
+            is not there, or the settings make the training diverge.
         BundleError: the directory is taken, or there is nothing to resume.
     """
     out, config = Path(out), config or LatentConfig()
     check_free(out, overwrite=overwrite)
+    place = _place(device)
     space, described = get_space(table.space), table.metric(metric or table.metrics[0].name)
     single = Table(table.space, table.name, table.texts, {described: table.column(described.name)})
     population = population_of(space)
@@ -89,11 +91,13 @@ def train(
     seen = [arch for arch, flag in zip(split.architectures, split.seen, strict=True) if flag]
     known = label_classes(population, seen, sign * split.values[split.seen])
     request = {"seed": seed, "labels": int(split.seen.sum()), "holdout": holdout, "data": single.digest}
-    vae = _fit(population, known, config, request, out, resume, torch.device(device), progress)
-    vae.enclose(population.forest.to(device))
+    vae = _fit(population, known, config, request, out, resume, place, progress)
+    vae.enclose(population.forest.to(place))
     with torch.no_grad():
-        latents = vae.encode(population.forest.to(device))
+        latents = vae.encode(population.forest.to(place))
         scores = vae.score(latents).cpu().numpy()
+    if not np.isfinite(scores).all():
+        raise ProblemError("the training diverged, scores are not finite: lower learning_rate")
     vae.calibration.fit(scores[known.known], known.values[known.known])
     provenance = {
         "table": table.name,
@@ -104,21 +108,36 @@ def train(
     texts = tuple(arch.text for arch in population.representatives)
     save_bundle(out, vae, space, described, texts, latents, single, provenance, overwrite=overwrite)
     shutil.rmtree(_workshop(out), ignore_errors=True)
-    return load_bundle(out, device)
+    return load_bundle(out, place)
+
+
+def _place(device: str) -> torch.device:
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ProblemError(f"device {device!r} cannot be used ({reason}): train on cpu, or name another") from error
+    return place
 
 
 def _split(table: Table, metric: Metric, seed: int, labels: int | None, holdout: float) -> _Split:
     rows = np.flatnonzero(~np.isnan(table.column(metric.name)))
     architectures = table.architectures()
-    order = np.random.default_rng(seed).permutation(len(rows))
+    if not 0.0 <= holdout < 1.0:
+        raise ProblemError(f"holdout is {holdout:g}: it is a share, from 0 to below 1")
+    shown = np.random.default_rng(seed).permutation(len(rows))[round(holdout * len(rows)) :]
     seen = np.zeros(len(rows), dtype=bool)
-    seen[order[round(holdout * len(rows)) :][:labels]] = True
-    if seen.sum() < max(_FEWEST, labels or 0):
+    seen[shown if labels is None else shown[: max(labels, 0)]] = True
+    if seen.sum() < (needed := max(_FEWEST, labels or 0)):
         raise ProblemError(
-            f"{int(seen.sum())} labels to train on, of {len(rows)} measured rows: needed are {labels or _FEWEST}"
+            f"{int(seen.sum())} labels to train on, of {len(rows)} measured rows: needed are {needed}"
             + (" and a smaller holdout" if holdout else "")
         )
-    return _Split([architectures[row] for row in rows], table.column(metric.name)[rows], seen)
+    values = table.column(metric.name)[rows]
+    if np.ptp(values[seen]) == 0:
+        raise ProblemError(f"all {int(seen.sum())} labels are {values[seen][0]:g}: there is nothing to rank")
+    return _Split([architectures[row] for row in rows], values, seen)
 
 
 def _fit(
@@ -136,8 +155,9 @@ def _fit(
     values, known = labels.values, labels.known
     if known.mean() < _TEACHER_BELOW:
         values, known = teach(population, schema, values, known), np.ones(len(population), dtype=bool)
-    cost_rows = [[getattr(costs(arch), name) for name in COSTS] for arch in population.representatives]
-    targets = Targets(population, values, known, np.array(cost_rows, dtype=np.float64), device)
+    counted = [asdict(costs(arch)) for arch in population.representatives]
+    cost_rows = np.array([[cost[name] for name in COSTS] for cost in counted], dtype=np.float64)
+    targets = Targets(population, values, known, cost_rows, device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(request["seed"])
         vae = GraphVAE(config, schema)
@@ -181,6 +201,7 @@ def _quality(
     same = [found == arch for found, arch in zip(decoded, population.representatives, strict=True)]
     quality = {"reconstruction": float(np.mean(same))}
     for name, rows in groups.items():
-        if rows.sum() > 1:
-            quality[name] = float(kendalltau(scores[classes[rows]], sign * split.values[rows]).statistic)
+        values = sign * split.values[rows]
+        if len(np.unique(values)) > 1:  # where all are equal there is no ranking to compare with
+            quality[name] = float(kendalltau(scores[classes[rows]], values).statistic)
     return quality

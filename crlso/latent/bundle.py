@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 
 from crlso.exceptions import BundleError, CrlsoError
 from crlso.latent.config import LatentConfig
@@ -85,7 +86,7 @@ def save_bundle(
     try:
         partial.mkdir(parents=True)
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in vae.state_dict().items()}
-        save_file({**tensors, _LATENTS: latents.cpu().contiguous()}, partial / _WEIGHTS)
+        (partial / _WEIGHTS).write_bytes(save({**tensors, _LATENTS: latents.cpu().contiguous()}))
         (partial / _CONFIG).write_text(vae.config.model_dump_json(indent=2) + "\n")
         (partial / _KNOWN).write_text("\n".join(known) + "\n")
         if table is not None:
@@ -102,7 +103,7 @@ def save_bundle(
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def load_bundle(path: Path, device: torch.device | str = "cpu") -> Model:
+def load_bundle(path: str | Path, device: torch.device | str = "cpu") -> Model:
     """Read a bundle, after checking every byte of it.
 
     Raises:
@@ -113,13 +114,15 @@ def load_bundle(path: Path, device: torch.device | str = "cpu") -> Model:
     try:
         space = get_space(manifest["space"])
         metric = Metric(**manifest["metric"])
-        vae = GraphVAE(LatentConfig.model_validate_json((path / _CONFIG).read_text()), space.schema)
+        config = LatentConfig.model_validate_json((path / _CONFIG).read_text())
+        with torch.random.fork_rng(devices=[]):  # the initial weights are drawn, if only to be replaced
+            vae = GraphVAE(config, space.schema)
         tensors = load_file(path / _WEIGHTS)
         latents = tensors.pop(_LATENTS)
         vae.load_state_dict(tensors)
         known = tuple(space.parse(text) for text in (path / _KNOWN).read_text().split("\n")[:-1])
         table = read_table(path / _TABLE) if _TABLE in manifest["files"] else None
-    except (CrlsoError, ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
+    except (CrlsoError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
         raise BundleError(f"{path} is not a bundle that this version of crlso can read: {error}") from error
     vae.to(device).eval().requires_grad_(False)
     name = path.resolve().name

@@ -8,11 +8,13 @@ the normal scores of the values, because the long lower tail of accuracies misle
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.stats import norm, rankdata
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
@@ -61,7 +63,9 @@ def teach(
         + WhiteKernel(0.05, (1e-3, 1.0))
     )
     few = np.random.default_rng(_SEED).permutation(len(rows))[:_MOST_FOR_KERNEL]
-    fitted = GaussianProcessRegressor(kernel).fit(features[rows[few]], scores[few]).kernel_
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a parameter at its bound is an answer too
+        fitted = GaussianProcessRegressor(kernel).fit(features[rows[few]], scores[few]).kernel_
     process = GaussianProcessRegressor(fitted, optimizer=None).fit(features[rows], scores)
     means: Float[np.ndarray, "K"] = process.predict(features)
     return means

@@ -267,7 +267,10 @@ def _explain_nothing(model: Model, problem: Problem) -> str:
     if not problem.constraints:
         return "every architecture that the ascent visited is excluded: exclude fewer or take more starts"
     if len(_feasible_rows(model, problem)):
-        return "some architectures keep the limits, but all that the ascent visited are excluded: take more starts"
+        return (
+            "some architectures keep the limits, but the ascent visited none of them that is not excluded: "
+            "take more starts or loosen the limits"
+        )
     ranges = []
     for name in dict.fromkeys(constraint.metric for constraint in problem.constraints):
         values = _known(model, name)
