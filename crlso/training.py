@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from scipy.stats import kendalltau
+from threadpoolctl import threadpool_limits
 
 from crlso.architecture import Architecture
 from crlso.exceptions import BundleError, ProblemError
@@ -151,10 +152,15 @@ def _fit(
     progress: Progress | None,
 ) -> GraphVAE:
     """Train, or continue to, with the state of the last epoch kept beside the bundle-to-be."""
+    checkpoint = _workshop(out) / "checkpoint.pt"
+    if not resume:
+        _open_workshop(checkpoint.parent)
     schema = get_space(population.representatives[0].space).schema
     values, known = labels.values, labels.known
     if known.mean() < _TEACHER_BELOW:
-        values, known = teach(population, schema, values, known), np.ones(len(population), dtype=bool)
+        with threadpool_limits(torch.get_num_threads()):  # torch's own limit does not reach scipy's algebra
+            values = teach(population, schema, values, known)
+        known = np.ones(len(population), dtype=bool)
     counted = [asdict(costs(arch)) for arch in population.representatives]
     cost_rows = np.array([[cost[name] for name in COSTS] for cost in counted], dtype=np.float64)
     targets = Targets(population, values, known, cost_rows, device)
@@ -163,20 +169,21 @@ def _fit(
         vae = GraphVAE(config, schema)
     identity = f"{request} {config.model_dump_json()}"
     trainer = Trainer(vae.to(device), targets, population.forest, request["seed"], device, identity)
-    workshop = _workshop(out)
-    checkpoint = workshop / "checkpoint.pt"
     if resume:
         trainer.resume(checkpoint)
-    try:
-        workshop.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BundleError(f"{out} cannot be written: {error.strerror or error}") from error
     trainer.fit(checkpoint, progress)
     return vae
 
 
 def _workshop(out: Path) -> Path:
     return out.with_name(f".{out.name}.training")
+
+
+def _open_workshop(workshop: Path) -> None:
+    try:
+        workshop.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BundleError(f"{workshop} cannot be written: {error.strerror or error}") from error
 
 
 def _quality(

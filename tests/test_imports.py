@@ -23,9 +23,10 @@ FLOORS = (
     ("crlso.evaluators",),
     ("crlso.search",),
     ("crlso.testing",),
-    ("crlso.train",),
+    ("crlso.training",),
+    ("crlso",),
     ("crlso.cli",),
-    ("crlso", "crlso.__main__"),
+    ("crlso.train", "crlso.__main__"),
     ("service",),
 )
 """From the ground up: a room may import from floors below its own, and from itself."""

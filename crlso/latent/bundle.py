@@ -94,9 +94,11 @@ def save_bundle(
         files = {file.name: _sha256(file.read_bytes()) for file in sorted(partial.iterdir())}
         body = {"format": FORMAT, "space": space.name, "metric": asdict(metric), **provenance, "files": files}
         (partial / _MANIFEST).write_bytes(_manifest_bytes({**body, "digest": _digest(body)}))
+        old = path.with_name(f".{path.name}.old")
         if path.exists():
-            shutil.rmtree(path)
+            path.rename(old)
         partial.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise BundleError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:

@@ -151,7 +151,7 @@ def _check(model: Model, problem: Problem) -> None:
 def _starts(model: Model, problem: Problem) -> tuple[Float[Tensor, "S Z"], tuple[Architecture, ...]]:
     """Latents of `start_from`, of feasible architectures where there are limits, and draws of the prior."""
     generator = torch.Generator(model.latents.device).manual_seed(problem.seed)
-    given = tuple(model.space.parse(text) for text in problem.start_from[: problem.num_starts])
+    given = tuple(model.space.parse(text) for text in problem.start_from)
     rest = problem.num_starts - len(given)
     drawn = model.ball.sample(rest, generator)
     if problem.constraints and rest:

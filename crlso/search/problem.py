@@ -65,6 +65,12 @@ class Problem(_Value):
     )
     seed: int = Field(0, ge=0, lt=2**63)
 
+    @model_validator(mode="after")
+    def _room_for_starts(self) -> Problem:
+        if len(self.start_from) > self.num_starts:
+            raise ValueError(f"{len(self.start_from)} architectures to start from need as many num_starts")
+        return self
+
 
 class Prediction(_Value):
     """The ensemble's view of an architecture, in the metric's unit."""

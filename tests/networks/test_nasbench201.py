@@ -1,6 +1,5 @@
 """The network against the benchmark's closed form, torch's counters and the space's own notion of equality."""
 
-
 import numpy as np
 import pytest
 import torch
@@ -64,7 +63,6 @@ def test_params_follow_the_benchmarks_formula(seed):
     n1, n3 = names(arch).count("nor_conv_1x1"), names(arch).count("nor_conv_3x3")
     cells = 5 * sum(n3 * (9 * c**2 + 2 * c) + n1 * (c**2 + 2 * c) for c in (16, 32, 64))
     assert costs(arch, *CIFAR).params == 73306 + cells
-
 
 
 REDUCIBLE = [arch for arch in SPACE.sample(60, np.random.default_rng(1)) if SPACE.canonical(arch).text != arch.text]
