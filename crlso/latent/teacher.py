@@ -1,7 +1,7 @@
 """Few labels: a Gaussian process that ranks all architectures, for the latent space to learn from.
 
 CR-LSO trains a graph network on 300 labels and lets it label the rest; at that size an exact Gaussian process ranks
-better (docs/results/labels.md). Its kernel adds up a squared exponential on the typed edges and one on the operation
+better (docs/results/ranking.md). Its kernel adds up a squared exponential on the typed edges and one on the operation
 sequences of the paths from source to sink, both of the representative, hence the same for twins. It is fitted to
 the normal scores of the values, because the long lower tail of accuracies misleads a fit to the values themselves.
 """
