@@ -29,6 +29,10 @@ from crlso.tables import load_table
 from crlso.training import train
 
 OURS = (
+    "members=4",
+    "icnn_hidden=64",
+    "icnn_layers=2",
+    "icnn_activation=squareplus",
     "hidden=128",
     "epochs=140",
     "learning_rate=8e-3",

@@ -30,12 +30,12 @@ REQUEST = {"num_architectures": 8, "num_starts": 64, "num_steps": 100}
 LIMITED = {**REQUEST, "constraints": [{"metric": "params", "max": 400_000}]}
 WARM_UP = 20
 LOAD_TABLE = """
-import resource, time
+import time
+import psutil
 import crlso.tables
-before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
-crlso.tables.load_table("nasbench201", "cifar10")
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(time.perf_counter() - began, (after - before) / 1024)
+before, began = psutil.Process().memory_info().rss, time.perf_counter()
+table = crlso.tables.load_table("nasbench201", "cifar10")
+print(time.perf_counter() - began, (psutil.Process().memory_info().rss - before) / 2**20)
 """
 
 
