@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from report import print_table, run_all, save
 
+from crlso.exceptions import ProblemError
 from crlso.latent.config import configure
 from crlso.latent.model import Model
 from crlso.networks import costs
@@ -58,8 +59,11 @@ def measure(dataset: str, seed: int, arm: str) -> dict[str, Any]:
     """One model and its proposals; the seed is that of the training and of the ascent."""
     table = load_table("nasbench201", dataset)
     settings = configure(ARMS[arm][0], ARMS[arm][1:])
-    with tempfile.TemporaryDirectory() as folder:
-        model = train(table, Path(folder) / "model", metric="val_accuracy", config=settings, seed=seed)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            model = train(table, Path(folder) / "model", metric="val_accuracy", config=settings, seed=seed)
+    except ProblemError as error:  # an arm may well diverge, which is a result too
+        return {"dataset": dataset, "seed": seed, "arm": arm, "failed": str(error)}
     values = np.sort(table.column("val_accuracy"))[::-1]
 
     def rank(value: float | None) -> int:
@@ -104,7 +108,10 @@ def summarise(runs: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """One row for each arm and data set."""
     rows = []
     for arm, dataset in dict.fromkeys((run["arm"], run["dataset"]) for run in runs):
-        here = [run for run in runs if (run["arm"], run["dataset"]) == (arm, dataset)]
+        here = [run for run in runs if (run["arm"], run["dataset"]) == (arm, dataset) and "failed" not in run]
+        if not here:
+            rows.append((arm, dataset, "every run failed"))
+            continue
         ranks = np.concatenate([run["ranks"] for run in here])
         rows.append(
             (
