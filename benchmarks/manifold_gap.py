@@ -49,6 +49,11 @@ ARMS: dict[str, tuple[str, ...]] = {
     "no volume, no radius, no tessellation": ("default", "volume=0", "radius=0", "tessellation=0"),
     "score loss and tessellation": ("default", "volume=0", "radius=0", "quantile=0"),
     "score loss alone": ("default", "volume=0", "radius=0", "quantile=0", "tessellation=0"),
+    "noise of 0.01": ("default", "posterior_std=0.01"),
+    "score loss alone, noise of 0.01": (
+        *("default", "volume=0", "radius=0", "quantile=0", "tessellation=0"),
+        "posterior_std=0.01",
+    ),
     "CR-LSO losses, our network and schedule": ("paper", *OURS),
     "paper": ("paper",),
 }
