@@ -1,7 +1,8 @@
 """What a latent space is trained for: volume matching, or CR-LSO's published objective.
 
 Volume matching asks that the prior mass of every superlevel set of the concave head equal the share of architectures
-above that level (`geometry`). Four losses bring it about, on top of reconstruction:
+above that level (`geometry`). Four losses ask for it, on top of reconstruction; the score alone already makes proposals
+good, the others sharpen the ranking and what the maximiser decodes to (docs/results/manifold_gap.md):
 
 - *radius*: architecture a lies at r(q_a); its direction is free;
 - *score*: every member gives the latent of a the score s(q_a);
