@@ -4,6 +4,10 @@ The command line prints them and exits with code 2; the service answers them as 
 that escapes is a defect of crlso.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 
 class CrlsoError(Exception):
     """Base of every error that a caller can mend."""
@@ -29,7 +33,6 @@ class ProblemError(CrlsoError):
     """An optimisation or training that cannot be carried out as asked."""
 
 
-def unknown(kind: str, name: str, known: object) -> UnknownNameError:
+def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """Say that a name is not known and which ones are."""
-    names = ", ".join(sorted(str(k) for k in known)) if hasattr(known, "__iter__") else str(known)
-    return UnknownNameError(f"unknown {kind} {name!r}; known: {names or 'none'}")
+    return UnknownNameError(f"unknown {kind} {name!r}; known: {', '.join(sorted(known)) or 'none'}")
