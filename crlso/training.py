@@ -88,9 +88,8 @@ def train(
     single = Table(table.space, table.name, table.texts, {described: table.column(described.name)})
     population = population_of(space)
     split = _split(single, described, seed, labels, holdout)
-    sign = 1.0 if described.direction == "max" else -1.0
     seen = [arch for arch, flag in zip(split.architectures, split.seen, strict=True) if flag]
-    known = label_classes(population, seen, sign * split.values[split.seen])
+    known = label_classes(population, seen, described.sign * split.values[split.seen])
     request = {"seed": seed, "labels": int(split.seen.sum()), "holdout": holdout, "data": single.digest}
     vae = _fit(population, known, config, request, out, resume, place, progress)
     vae.enclose(population.forest.to(place))
@@ -103,7 +102,7 @@ def train(
     provenance = {
         "table": table.name,
         "training": request,
-        "quality": _quality(vae, population, latents, scores, split, sign),
+        "quality": _quality(vae, population, latents, scores, split, described.sign),
         "versions": {name: version(name) for name in ("crlso", "torch", "torch-geometric", "numpy")},
     }
     texts = tuple(arch.text for arch in population.representatives)

@@ -95,6 +95,7 @@ def save_bundle(
         body = {"format": FORMAT, "space": space.name, "metric": asdict(metric), **provenance, "files": files}
         (partial / _MANIFEST).write_bytes(_manifest_bytes({**body, "digest": _digest(body)}))
         old = path.with_name(f".{path.name}.old")
+        shutil.rmtree(old, ignore_errors=True)  # a save that was killed may have left it
         if path.exists():
             path.rename(old)
         partial.rename(path)

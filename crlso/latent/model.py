@@ -58,7 +58,7 @@ class Model:
     @property
     def sign(self) -> float:
         """+1 where more of the metric is better, -1 where less is."""
-        return 1.0 if self.metric.direction == "max" else -1.0
+        return self.metric.sign
 
     @cached_property
     def row_of(self) -> Mapping[str, int]:

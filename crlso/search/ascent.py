@@ -224,11 +224,9 @@ def _first_of_each(
 
 
 def _proposals(model: Model, problem: Problem, path: Path, chosen: list[Candidate]) -> list[Proposal]:
-    z = path.z[torch.tensor([candidate.point for candidate in chosen])]
-    score, gradient = model.vae.ensemble.gathered()(z)
-    bounds = (score + frank_wolfe_gap(gradient, z, model.ball.radius)).tolist()
+    points = torch.tensor([candidate.point for candidate in chosen])
     proposals = []
-    for candidate, latent, value, bound in zip(chosen, z.tolist(), score.tolist(), bounds, strict=True):
+    for candidate, latent, score in zip(chosen, path.z[points].tolist(), path.score[points].tolist(), strict=True):
         arch, cost = candidate.arch, costs(candidate.arch)
         index = candidate.point % problem.num_starts
         start = path.starts[index].text if index < len(path.starts) else None
@@ -237,7 +235,7 @@ def _proposals(model: Model, problem: Problem, path: Path, chosen: list[Candidat
                 architecture=arch.text,
                 graph=_view(model, arch),
                 predicted=candidate.predicted,
-                at_latent=_bound(model, value, min(bound, path.bound)),
+                at_latent=_bound(model, score, path.bound),
                 measured=model.measured(arch),
                 params=cost.params,
                 flops=cost.flops,
@@ -251,7 +249,8 @@ def _proposals(model: Model, problem: Problem, path: Path, chosen: list[Candidat
 
 def _bound(model: Model, score: float, bound: float) -> Bound:
     """A score and a bound on scores in the metric's unit: the calibration keeps their order."""
-    value, best = model.vae.calibration(torch.tensor([score, max(score, bound)])).tolist()
+    scores = torch.tensor([score, max(score, bound)], device=model.latents.device)
+    value, best = model.vae.calibration(scores).tolist()
     return Bound(value=model.sign * value, gap=best - value, bound=model.sign * best)
 
 

@@ -115,7 +115,7 @@ class Proposal(_Value):
     architecture: str = Field(description="the space's native notation")
     graph: GraphView
     predicted: Prediction = Field(description="f(encode(decode(z))): the surrogate at the architecture's own latent")
-    at_latent: Bound = Field(description="f(z): the surrogate where the ascent was, and its certificate there")
+    at_latent: Bound = Field(description="f(z): the surrogate where the ascent was, and the bound of the whole ascent")
     measured: float | None = Field(description="the table's value, null where the model has no table or no row")
     params: int
     flops: int = Field(description="multiply-adds of one forward pass")

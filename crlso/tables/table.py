@@ -43,6 +43,11 @@ class Metric:
     source: str = ""
     num_trials: int | None = None
 
+    @property
+    def sign(self) -> float:
+        """+1 where more of it is better, -1 where less is."""
+        return 1.0 if self.direction == "max" else -1.0
+
 
 class Table:
     """Measurements of architectures of one space, immutable.
@@ -141,8 +146,8 @@ class Table:
         Raises:
             UnknownNameError: the table has no such metric.
         """
-        sign = -1.0 if self.metric(metric).direction == "max" else 1.0
-        order = np.argsort(sign * self.column(metric), kind="stable")  # NaN sorts last under either sign
+        worst_last = -self.metric(metric).sign * self.column(metric)
+        order = np.argsort(worst_last, kind="stable")  # NaN sorts last under either sign
         return order[: np.count_nonzero(~np.isnan(self.column(metric)))]
 
     def architectures(self) -> list[Architecture]:
