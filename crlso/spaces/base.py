@@ -7,7 +7,7 @@ laws stated here for any implementation.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -22,6 +22,10 @@ class SearchSpace(ABC):
     schema: Schema
     size: int
     """How many architectures the space has, isomorphic twins counted apart."""
+    enumerable: bool = True
+    """Whether `enumerate` walks through them in seconds."""
+    options: tuple[tuple[str, ...], ...]
+    """The decisions that make an architecture, each with the names of what can be chosen."""
 
     @abstractmethod
     def parse(self, text: str) -> Architecture:
@@ -34,6 +38,18 @@ class SearchSpace(ABC):
     @abstractmethod
     def from_graph(self, graph: Graph) -> Architecture:
         """The architecture that a graph of this space's schema describes."""
+
+    @abstractmethod
+    def choices(self, arch: Architecture) -> tuple[int, ...]:
+        """What was chosen in each decision, as an index into its options."""
+
+    @abstractmethod
+    def from_choices(self, choices: Sequence[int]) -> Architecture:
+        """The architecture that follows from the decisions; `choices` gives them back.
+
+        Raises:
+            ArchitectureError: they do not fit together, or there is no such option.
+        """
 
     @abstractmethod
     def masked(

@@ -13,7 +13,7 @@ convolution reached by two paths as well as for two convolutions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from itertools import product
 
@@ -43,6 +43,7 @@ class NasBench201(SearchSpace):
 
     name = "nasbench201"
     size: int = len(OPERATIONS) ** len(EDGES)
+    options = (OPERATIONS,) * len(EDGES)
     schema = Schema(
         num_nodes=4,
         node_types=("input", "sum", "output"),
@@ -74,6 +75,17 @@ class NasBench201(SearchSpace):
     def from_graph(self, graph: Graph) -> Architecture:
         """Read the operations off the six edges."""
         return _architecture(tuple(graph.edge_types[_SOURCES, _TARGETS].tolist()))
+
+    def choices(self, arch: Architecture) -> tuple[int, ...]:
+        """The operations of the six edges."""
+        return _codes(arch)
+
+    def from_choices(self, choices: Sequence[int]) -> Architecture:
+        """Any six operations are a cell."""
+        codes = tuple(choices)
+        if len(codes) != len(EDGES) or not all(0 <= code < len(OPERATIONS) for code in codes):
+            raise ArchitectureError(f"not a NAS-Bench-201 cell: {codes}; expected {len(EDGES)} numbers from 0 to 4")
+        return _architecture(codes)
 
     def masked(
         self,

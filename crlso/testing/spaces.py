@@ -26,6 +26,7 @@ def check_space(space: SearchSpace, rng: np.random.Generator, n: int = 200) -> N
     """
     archs = check_sampling(space, rng, min(n, space.size))
     check_notation(space, archs)
+    check_choices(space, archs)
     check_graphs(space, archs)
     check_decoding(space, archs, rng, n)
     check_neighbours(space, archs)
@@ -63,6 +64,17 @@ def check_notation(space: SearchSpace, archs: Sequence[Architecture]) -> None:
         except ArchitectureError:
             continue
         raise AssertionError(f"parse({bad!r}) must raise ArchitectureError")
+
+
+def check_choices(space: SearchSpace, archs: Sequence[Architecture]) -> None:
+    """Decisions are within their options and lead back to the same architecture."""
+    for arch in archs:
+        choices = space.choices(arch)
+        assert len(choices) == len(space.options), f"{arch.text!r}: {len(choices)} choices of {len(space.options)}"
+        for choice, names in zip(choices, space.options, strict=True):
+            assert 0 <= choice < len(names), f"{arch.text!r}: choice {choice} of {names}"
+        back = space.from_choices(choices)
+        assert back.text == arch.text, f"from_choices∘choices changed {arch.text!r} to {back.text!r}"
 
 
 def check_graphs(space: SearchSpace, archs: Sequence[Architecture]) -> None:

@@ -45,6 +45,11 @@ class Forgetful(NasBench201):
         return self.canonical(super().parse(text))
 
 
+class Unchoosy(NasBench201):
+    def choices(self, arch):
+        return super().choices(arch)[::-1]
+
+
 class Backward(NasBench201):
     def to_graph(self, arch):
         return Graph(arch.graph.node_types, arch.graph.edge_types + np.eye(4, dtype=int))
@@ -103,6 +108,7 @@ class Html(NasBench201):
         (Overfull, "must raise ProblemError"),
         (Credulous, "must raise ArchitectureError"),
         (Forgetful, "parse∘format changed"),
+        (Unchoosy, "from_choices∘choices changed"),
         (Backward, "not strictly upper triangular"),
         (Transposing, "from_graph∘to_graph changed"),
         (Contrary, "one-hot logits"),
