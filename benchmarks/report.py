@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from multiprocessing import get_context
@@ -20,10 +20,16 @@ PACKAGES = ("crlso", "torch", "torch-geometric", "numpy", "scikit-learn")
 
 def run_all(task: Callable[..., Any], arguments: Iterable[Sequence[Any]], processes: int) -> list[Any]:
     """Results of a task in the order of its arguments, each process on one thread."""
+    return list(run_each(task, arguments, processes))
+
+
+def run_each(task: Callable[..., Any], arguments: Iterable[Sequence[Any]], processes: int) -> Iterator[Any]:
+    """The same, one by one as they come, for who saves each at once."""
     context = get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         futures = [pool.submit(task, *args) for args in arguments]
-        return [future.result() for future in track(futures, "running", console=Console(stderr=True))]
+        for future in track(futures, "running", console=Console(stderr=True)):
+            yield future.result()
 
 
 def environment() -> dict[str, Any]:

@@ -44,6 +44,7 @@ class Schema:
         identity_edges: edge types that pass their source on unchanged.
         sources: node types that feed the graph with data.
         sinks: node types whose values are the graph's result.
+        zero_edges: edge types that are there and yet bring nothing; other than the absent edge, they have a place.
     """
 
     num_nodes: int
@@ -53,6 +54,7 @@ class Schema:
     identity_edges: frozenset[str]
     sources: frozenset[str]
     sinks: frozenset[str]
+    zero_edges: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,27 +12,20 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 import typer.core
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import DownloadColumn, MofNCompleteColumn, TextColumn
 from rich.table import Table as Grid
 
 import crlso
+from crlso.commands.console import progress_bar, results
+from crlso.commands.search import search
+from crlso.commands.spaces import spaces
 from crlso.exceptions import CrlsoError
 from crlso.spaces import space_names
 from crlso.tables import Table, import_official, load_table, read_table, table_names, write_table
 from crlso.tables.files import SUFFIXES, check_writable
 
 _MISUSE = 2
-_PIPE_WIDTH = 400
 
 
 class _Commands(typer.core.TyperGroup):
@@ -51,6 +44,8 @@ app = typer.Typer(
 )
 tables = typer.Typer(no_args_is_help=True, help="Tables of measured architectures.")
 app.add_typer(tables, name="tables")
+app.add_typer(spaces, name="spaces")
+app.command("search")(search)
 
 
 @app.command("train")
@@ -80,7 +75,7 @@ def train_model(
     settings = configure(preset, change or ())
     content = load_table(space, dataset) if dataset else read_table(table or Path(), space)
     torch.set_num_threads(threads)
-    with _progress(MofNCompleteColumn(), TextColumn("epochs {task.fields[losses]}")) as bar:
+    with progress_bar(MofNCompleteColumn(), TextColumn("epochs {task.fields[losses]}")) as bar:
         task = bar.add_task("training", total=settings.epochs, losses="")
 
         def show(epoch: int, losses: dict[str, float]) -> None:
@@ -137,9 +132,9 @@ def propose(
     for rank, found in enumerate(answer.proposals, start=1):
         mean, std = (f"{value:.3f}" for value in (found.predicted.mean, found.predicted.std))
         measured = "" if found.measured is None else f"{found.measured:.3f}"
-        costs = (f"{found.params:,}", f"{found.flops:,}")
+        costs = ("" if cost is None else f"{cost:,}" for cost in (found.params, found.flops))
         grid.add_row(str(rank), mean, std, f"{found.at_latent.value:.3f}", measured, *costs, escape(found.architecture))
-    console = _console()
+    console = results()
     console.print(grid)
     bound = answer.certificate
     console.print(
@@ -157,7 +152,7 @@ def list_tables() -> None:
         for name in table_names(space):
             table = load_table(space, name)
             grid.add_row(space, name, f"{len(table):,}", ", ".join(metric.name for metric in table.metrics))
-    _console().print(grid)
+    results().print(grid)
 
 
 @tables.command("show")
@@ -170,7 +165,7 @@ def show_table(
     """Show what a table measures, and its best architectures by the first metric shown."""
     content = read_table(table, space, metric or ()) if table.endswith(SUFFIXES) else load_table(space, table)
     shown = [content.metric(name) for name in metric] if metric else list(content.metrics)
-    console = _console()
+    console = results()
     console.print(f"{escape(content.name)}: {len(content):,} architectures of {content.space}", highlight=False)
     console.print(f"digest {content.digest}", highlight=False)
     console.print(_summary(content, [m.name for m in shown]))
@@ -189,7 +184,7 @@ def import_table(
 ) -> None:
     """Turn the official NAS-Bench-201 file into a small table; takes minutes, but little memory."""
     check_writable(out, overwrite=force)
-    with _progress(DownloadColumn()) as bar:
+    with progress_bar(DownloadColumn()) as bar:
         task = bar.add_task("reading", total=None)
         table = import_official(official, lambda done, total: bar.update(task, completed=done, total=total))
     write_table(table, out, overwrite=force)
@@ -213,16 +208,3 @@ def _summary(table: Table, names: list[str]) -> Grid:
             escape(metric.source),
         )
     return grid
-
-
-def _progress(*columns: ProgressColumn) -> Progress:
-    """A bar on stderr, none where that is no terminal."""
-    console = Console(stderr=True)
-    described = (TextColumn("{task.description}"), BarColumn(), *columns, TimeRemainingColumn())
-    return Progress(*described, console=console, transient=True, disable=not console.is_terminal)
-
-
-def _console() -> Console:
-    """Stdout; as wide as the content where it is no terminal, so that nothing is cut in a pipe or a file."""
-    console = Console()
-    return console if console.is_terminal else Console(width=_PIPE_WIDTH)

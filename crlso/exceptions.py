@@ -17,6 +17,10 @@ class UnknownNameError(CrlsoError):
     """A space, table, metric, model or column that does not exist; the message lists those that do."""
 
 
+class SpaceError(CrlsoError):
+    """A description of a search space that describes none."""
+
+
 class ArchitectureError(CrlsoError):
     """A text that does not describe an architecture of the space."""
 

@@ -1,23 +1,31 @@
-"""Architecture graphs as tensors: one shared forest of expressions for message passing.
+"""Architecture graphs as tensors: a shared forest of expressions, or padded batches of the graphs as they are.
 
-The value of a node is the sum of what its incoming edges bring, sent through the node's own operation. Edges of
-type "none" bring nothing, identity edges bring the terms of their source as they are, any other edge sends its
+The value of a node is the sum of what its incoming edges bring, sent through the node's own operation. Absent edges
+and zero edges bring nothing, identity edges bring the terms of their source as they are, any other edge sends its
 source through its operation. So a graph's result is an expression, a sum of terms (operation, expression), and
 `Forest.of` writes many graphs as one DAG in which every distinct expression is a single node. Isomorphic graphs end
 in the same root: they cannot but have the same latent. Common sub-expressions are computed once: the 15,625 cells of
 NAS-Bench-201 have 62,500 nodes, their forest has 4,930.
+
+`Padded` keeps the nodes in their places. Spaces too large to enumerate share few expressions, and a decoder that has to
+number the nodes learns faster from numbered ones; twins are the same to it once `SearchSpace.canonical` has been taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from crlso.architecture import Graph, Schema
+
+ABSENT = -1
+"""Node type of the places that a padded graph leaves empty."""
 
 PASS = 0
 """Operation of a term that brings its source unchanged: the code of "none", which no term has."""
@@ -84,9 +92,50 @@ class Forest:
         return Forest(self.sources[needed], layers, number[roots])
 
 
+@dataclass(frozen=True)
+class Padded:
+    """Graphs of different sizes as tensors of one shape, of short integers: there may be 10^5 graphs.
+
+    Attributes:
+        node_types: as the schema numbers them, `ABSENT` beyond the last node of a smaller graph.
+        edge_types: 0 where there is no edge.
+    """
+
+    node_types: Int[Tensor, "B N"]
+    edge_types: Int[Tensor, "B N N"]
+
+    @classmethod
+    def of(cls, graphs: Iterable[Graph], schema: Schema) -> Padded:
+        """Pad graphs to the most nodes that the schema allows."""
+        listed = list(graphs)
+        nodes = np.full((len(listed), schema.num_nodes), ABSENT, dtype=np.int16)
+        edges = np.zeros((len(listed), schema.num_nodes, schema.num_nodes), dtype=np.int16)
+        for row, graph in enumerate(listed):
+            nodes[row, : graph.num_nodes] = graph.node_types
+            edges[row, : graph.num_nodes, : graph.num_nodes] = graph.edge_types
+        return cls(torch.from_numpy(nodes), torch.from_numpy(edges))
+
+    def __len__(self) -> int:
+        """How many graphs there are."""
+        return len(self.node_types)
+
+    def to(self, device: torch.device | str) -> Padded:
+        """The same graphs on another device."""
+        return Padded(self.node_types.to(device), self.edge_types.to(device))
+
+    def subset(self, graphs: Int[Tensor, "K"]) -> Padded:
+        """Some of the graphs, in the order given."""
+        return Padded(self.node_types[graphs], self.edge_types[graphs])
+
+
+Collated: TypeAlias = Forest | Padded
+"""Graphs as an encoder reads them."""
+
+
 def operations(schema: Schema) -> tuple[int, ...]:
     """Numbers of the operations that a forest of this schema can hold and that change what they are given."""
-    edges = [n for n, name in enumerate(schema.edge_types) if n and name not in schema.identity_edges]
+    silent = schema.identity_edges | schema.zero_edges
+    edges = [n for n, name in enumerate(schema.edge_types) if n and name not in silent]
     nodes = [n for n, name in enumerate(schema.node_types) if name not in schema.identity_nodes]
     return (*edges, *(len(schema.edge_types) + n for n in nodes))
 
@@ -108,6 +157,7 @@ class _Builder:
         self.schema = schema
         self.num_edge_types = len(schema.edge_types)
         self.identity_edges = {schema.edge_types.index(name) for name in schema.identity_edges}
+        self.zero_edges = {0, *(schema.edge_types.index(name) for name in schema.zero_edges)}
         self.identity_nodes = {schema.node_types.index(name) for name in schema.identity_nodes}
         self.source_nodes = {schema.node_types.index(name) for name in schema.sources}
         self.sink_nodes = {schema.node_types.index(name) for name in schema.sinks}
@@ -138,7 +188,7 @@ class _Builder:
             for source, edge in enumerate(graph.edge_types[:node, node].tolist()):
                 if edge in self.identity_edges:
                     value += values[source]
-                elif edge and values[source]:
+                elif edge not in self.zero_edges and values[source]:
                     value.append((edge, self._number(values[source])))
             if value and kind not in self.identity_nodes:
                 value = [(self.num_edge_types + kind, self._number(value))]

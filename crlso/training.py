@@ -2,13 +2,13 @@
 
 With labels for most classes the latent space learns them as they are. With few, a teacher ranks all classes first and
 the space learns its ranking, as CR-LSO lets a predictor label what has no label. Either way the calibration to the
-metric's unit uses the measured values alone.
+metric's unit uses the measured values alone. A space too large to enumerate is explored without labels before.
 """
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,18 +22,19 @@ from threadpoolctl import threadpool_limits
 from crlso.architecture import Architecture
 from crlso.exceptions import BundleError, ProblemError
 from crlso.latent.bundle import check_free, load_bundle, save_bundle
-from crlso.latent.config import LatentConfig
+from crlso.latent.config import PRESETS, LatentConfig
 from crlso.latent.model import Model
 from crlso.latent.objectives import Targets
-from crlso.latent.population import Labels, Population, label_classes, population_of
+from crlso.latent.population import Labels, Population, count_costs, label_classes, population_of
+from crlso.latent.space import explore
 from crlso.latent.teacher import teach
 from crlso.latent.trainer import Progress, Trainer
-from crlso.latent.vae import COSTS, GraphVAE
-from crlso.networks import costs
+from crlso.latent.vae import GraphVAE
 from crlso.spaces import get_space
 from crlso.tables import Metric, Table
 
 _TEACHER_BELOW = 0.5  # share of classes with a label below which the teacher ranks all of them
+_SHOWN = 5000  # sampled classes that a bundle of a large space knows, beside those of the table
 _FEWEST = 10  # labels; fewer say nothing about the shape of a ranking
 
 
@@ -63,10 +64,10 @@ def train(
     """Learn a latent space and save it as a bundle.
 
     Args:
-        table: measurements of architectures of a space that can be enumerated.
+        table: measurements of architectures of a space.
         out: directory of the bundle; its state while training is kept beside it.
         metric: which of the table's; its first when left out.
-        config: settings; `LatentConfig()` when left out.
+        config: settings; when left out the preset `default`, or `large` where the space cannot be enumerated.
         seed: of initial weights, order, noise and the choice of labels.
         labels: train on so many of the table's rows, chosen at random; all when left out.
         holdout: share of the rows, chosen at random, that only the evaluation sees.
@@ -77,24 +78,39 @@ def train(
 
     Raises:
         UnknownNameError: the table has no such metric.
-        ProblemError: there are not enough labels or all are equal, the space is too large to enumerate, the device
-            is not there, or the settings make the training diverge.
+        ProblemError: there are not enough labels or all are equal, the device is not there, or the settings make the
+            training diverge.
         BundleError: the directory is taken, or there is nothing to resume.
     """
-    out, config = Path(out), config or LatentConfig()
+    out = Path(out)
     check_free(out, overwrite=overwrite)
     place = _place(device)
     space, described = get_space(table.space), table.metric(metric or table.metrics[0].name)
     single = Table(table.space, table.name, table.texts, {described: table.column(described.name)})
-    population = population_of(space)
+    config = config or PRESETS["default" if space.enumerable else "large"]
     split = _split(single, described, seed, labels, holdout)
     seen = [arch for arch, flag in zip(split.architectures, split.seen, strict=True) if flag]
-    known = label_classes(population, seen, described.sign * split.values[split.seen])
     request = {"seed": seed, "labels": int(split.seen.sum()), "holdout": holdout, "data": single.digest}
-    vae = _fit(population, known, config, request, out, resume, place, progress)
-    vae.enclose(population.forest.to(place))
+    checkpoint = _workshop(out) / "checkpoint.pt"
+    if not resume:
+        _open_workshop(checkpoint.parent)
+    values = described.sign * split.values[split.seen]
+    if space.enumerable:
+        population = population_of(space)
+        vae = _fit(
+            population, label_classes(population, seen, values), config, request, checkpoint, resume, place, progress
+        )
+    else:
+        explored = explore(
+            space, config, seed=seed, device=place, progress=progress, checkpoint=checkpoint, resume=resume
+        )
+        vae = explored.tuned(seen, values, seed=seed).vae
+        population, _ = explored.classes_with(split.architectures, _SHOWN)
+    known = label_classes(population, seen, values)
+    graphs = vae.collate(arch.graph for arch in population.representatives).to(place)
+    vae.enclose(graphs)
     with torch.no_grad():
-        latents = vae.encode(population.forest.to(place))
+        latents = vae.encode(graphs)
         scores = vae.score(latents).cpu().numpy()
     if not np.isfinite(scores).all():
         raise ProblemError("the training diverged, scores are not finite: lower learning_rate")
@@ -145,29 +161,25 @@ def _fit(
     labels: Labels,
     config: LatentConfig,
     request: dict[str, Any],
-    out: Path,
+    checkpoint: Path,
     resume: bool,
     device: torch.device,
     progress: Progress | None,
 ) -> GraphVAE:
     """Train, or continue to, with the state of the last epoch kept beside the bundle-to-be."""
-    checkpoint = _workshop(out) / "checkpoint.pt"
-    if not resume:
-        _open_workshop(checkpoint.parent)
-    schema = get_space(population.representatives[0].space).schema
+    space = get_space(population.representatives[0].space)
     values, known = labels.values, labels.known
     if known.mean() < _TEACHER_BELOW:
         with threadpool_limits(torch.get_num_threads()):  # torch's own limit does not reach scipy's algebra
-            values = teach(population, schema, values, known)
+            values = teach(population, space.schema, values, known)
         known = np.ones(len(population), dtype=bool)
-    counted = [asdict(costs(arch)) for arch in population.representatives]
-    cost_rows = np.array([[cost[name] for name in COSTS] for cost in counted], dtype=np.float64)
-    targets = Targets(population, values, known, cost_rows, device)
+    targets = Targets(population, space.schema, values, known, count_costs(space, population.representatives), device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(request["seed"])
-        vae = GraphVAE(config, schema)
+        vae = GraphVAE(config, space.schema)
     identity = f"{request} {config.model_dump_json()}"
-    trainer = Trainer(vae.to(device), targets, population.forest, request["seed"], device, identity)
+    graphs = vae.collate(arch.graph for arch in population.representatives)
+    trainer = Trainer(vae.to(device), targets, graphs, request["seed"], device, identity)
     if resume:
         trainer.resume(checkpoint)
     trainer.fit(checkpoint, progress)

@@ -10,7 +10,7 @@ from threading import Lock
 from crlso.exceptions import BundleError, ProblemError, unknown
 from crlso.latent.bundle import load_bundle
 from crlso.latent.model import Model
-from crlso.spaces import get_space
+from crlso.spaces import space_names
 
 _log = logging.getLogger(__name__)
 
@@ -79,15 +79,16 @@ class Registry:
             ProblemError: the model belongs to another space, or the request must choose.
             BundleError: the model is broken, or none is there for the space.
         """
-        get_space(space)
         if name is not None:
             model = self.get(name)
+            _known(space)  # a model may bring its space
             if model.space.name != space:
                 raise ProblemError(
                     f"model {name!r} is of space {model.space.name!r}, not {space!r}: change one of them"
                 )
             return model
         models, faults = self.check()
+        _known(space)
         fitting = [model for model in models.values() if model.space.name == space]
         if len(fitting) > 1:
             names = ", ".join(model.name for model in fitting)
@@ -110,6 +111,12 @@ class Registry:
         except BundleError as error:
             _log.warning("model %s is left out: %s", name, error)
             return str(error)
+
+
+def _known(space: str) -> None:
+    """Refuse what is no name: nobody outside may have the service read a file."""
+    if space not in space_names():
+        raise unknown("space", space, space_names())
 
 
 def _stamp(folder: Path) -> Stamp:

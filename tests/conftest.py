@@ -30,7 +30,6 @@ def accuracy():
 @pytest.fixture(scope="session")
 def population():
     """Some 200 classes of NAS-Bench-201, enough to train on in a second."""
-    from crlso.graphs import Forest
     from crlso.latent.population import Population
     from crlso.spaces import get_space
 
@@ -40,8 +39,16 @@ def population():
         mass[arch] = mass.get(arch, 0) + 1
     representatives = tuple(space.canonical(arch) for arch in mass)
     index = {arch.key: row for row, arch in enumerate(representatives)}
-    forest = Forest.of((arch.graph for arch in representatives), space.schema)
-    return Population(representatives, np.array(list(mass.values())), index, forest)
+    return Population(representatives, np.array(list(mass.values())), index)
+
+
+@pytest.fixture(scope="session")
+def forest(population):
+    """The population's expressions."""
+    from crlso.graphs import Forest
+    from crlso.spaces import get_space
+
+    return Forest.of((arch.graph for arch in population.representatives), get_space("nasbench201").schema)
 
 
 @pytest.fixture(scope="session")
@@ -49,15 +56,17 @@ def targets(population, accuracy):
     """All classes of the population labelled."""
     from crlso.latent.objectives import Targets
     from crlso.networks import costs
+    from crlso.spaces import get_space
 
+    schema = get_space("nasbench201").schema
     values = np.array([accuracy(arch) for arch in population.representatives])
     counted = [costs(arch) for arch in population.representatives]
     sizes = np.array([[cost.params, cost.flops] for cost in counted], dtype=float)
-    return Targets(population, values, np.ones(len(values), dtype=bool), sizes, torch.device("cpu"))
+    return Targets(population, schema, values, np.ones(len(values), dtype=bool), sizes, torch.device("cpu"))
 
 
 @pytest.fixture(scope="session")
-def bundle(population, targets, accuracy, tmp_path_factory):
+def bundle(population, forest, targets, accuracy, tmp_path_factory):
     """Directory of a model that has learned the population for a second; every third class has no measurement."""
     from crlso.latent.bundle import save_bundle
     from crlso.latent.config import LatentConfig
@@ -72,9 +81,9 @@ def bundle(population, targets, accuracy, tmp_path_factory):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         vae = GraphVAE(config, space.schema)
-    Trainer(vae, targets, population.forest, 0, device).fit()
+    Trainer(vae, targets, forest, 0, device).fit()
     with torch.no_grad():
-        latents = vae.encode(population.forest)
+        latents = vae.encode(forest)
         scores = vae.score(latents).numpy()
     texts = tuple(arch.text for arch in population.representatives)
     values = np.array([accuracy(arch) for arch in population.representatives])

@@ -1,13 +1,14 @@
 """Theory of the forest: it computes what its graphs compute, and graphs that compute the same end in one root."""
 
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from crlso.architecture import Graph, Schema
-from crlso.graphs import PASS, Forest, operations
+from crlso.graphs import ABSENT, PASS, Forest, Padded, operations
 from crlso.spaces.nasbench201 import NasBench201
 
 PRIME = 2**61 - 1
@@ -211,3 +212,27 @@ def test_a_forest_moves_between_devices(forest):
     tensors = [moved.sources, moved.roots, *(layer.edge_index for layer in moved.layers)]
     assert {tensor.device.type for tensor in tensors} == {"meta"}
     assert [layer.counts for layer in moved.layers] == [layer.counts for layer in forest.layers]
+
+
+def test_a_zero_edge_has_a_place_and_brings_nothing():
+    schema = replace(BOTH, zero_edges=frozenset({"pool"}))
+    nodes = np.array([0, 2, 4])
+    conv, both, none = np.zeros((3, 3, 3), dtype=int)
+    conv[0, 2] = both[0, 2] = 3
+    both[0, 1] = both[1, 2] = 1
+    with_zeros, without, empty = Forest.of([Graph(nodes, edges) for edges in (both, conv, none)], schema).roots.tolist()
+    assert with_zeros == without != empty
+    assert 1 not in operations(schema)
+
+
+def test_padding_keeps_a_graph_in_its_corner():
+    small, large = SPACE.sample(2, np.random.default_rng(6))
+    graph = Graph(small.graph.node_types[:2], small.graph.edge_types[:2, :2])
+    padded = Padded.of([graph, large.graph], SPACE.schema)
+    assert len(padded) == 2
+    assert padded.node_types[0].tolist() == [*graph.node_types.tolist(), ABSENT, ABSENT]
+    assert padded.edge_types[0, :2, :2].tolist() == graph.edge_types.tolist()
+    assert padded.edge_types[0].count_nonzero() == np.count_nonzero(graph.edge_types)
+    swapped = padded.subset(torch.tensor([1, 0, 1]))
+    assert swapped.edge_types[[0, 2]].tolist() == 2 * [large.graph.edge_types.tolist()]
+    assert padded.to("meta").node_types.device.type == padded.to("meta").edge_types.device.type == "meta"

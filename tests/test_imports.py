@@ -25,8 +25,9 @@ FLOORS = (
     ("crlso.testing",),
     ("crlso.training",),
     ("crlso",),
+    ("crlso.commands",),
     ("crlso.cli",),
-    ("crlso.train", "crlso.__main__"),
+    ("crlso.train", "crlso.__main__", "crlso.search.__main__"),
     ("service",),
 )
 """From the ground up: a room may import from floors below its own, and from itself."""

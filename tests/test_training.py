@@ -7,9 +7,12 @@ import pytest
 import torch
 from scipy.stats import kendalltau
 
+from crlso import spaces
 from crlso.exceptions import BundleError, ProblemError, UnknownNameError
 from crlso.latent.bundle import load_bundle
 from crlso.latent.config import LatentConfig
+from crlso.search.ascent import optimize
+from crlso.search.problem import Constraint, Problem
 from crlso.spaces import get_space
 from crlso.tables import Metric, Table
 from crlso.training import train
@@ -221,3 +224,56 @@ def test_a_directory_that_cannot_be_made_is_refused_before_the_training(table, t
     (tmp_path / "file").touch()
     with pytest.raises(BundleError, match="cannot be written"):
         train(table, tmp_path / "file" / "m", config=TINY, progress=lambda *_: pytest.fail("it trained first"))
+
+
+CHAIN = """
+name: mine
+kind: chain
+notation: digits
+blocks:
+  - {repeat: %d, choices: {width: [16, 32, 64], norm: [batch, group]}}
+"""
+
+DAG = """
+name: mine
+kind: dag
+sources: input
+sinks: output
+identity_nodes: [input, sum, output]
+identity_edges: skip
+nodes:
+  - {name: x, types: input}
+  - {name: a, types: [sum, relu]}
+  - {name: b, types: [sum, relu], most_inputs: 1}
+  - {name: c, types: [sum, relu]}
+  - {name: y, types: output}
+edges:
+  - {from: x, to: [a, b, c], types: [none, skip, conv]}
+  - {from: a, to: [b, c, y], types: [none, skip, conv]}
+  - {from: [b, c], to: y, types: [%s]}
+"""
+
+
+@pytest.fixture
+def _own_names(monkeypatch):
+    monkeypatch.setattr(spaces, "_SPACES", dict(spaces._SPACES))
+
+
+@pytest.mark.usefixtures("_own_names")
+@pytest.mark.parametrize("text", [CHAIN % 2, CHAIN % 12, DAG % "conv", DAG % "none, skip, conv, pool, pool2"])
+def test_a_space_of_ones_own_is_learned_and_asked_without_costs(text, tmp_path):
+    (tmp_path / "space.yaml").write_text(text)
+    space = get_space(tmp_path / "space.yaml")
+    archs = space.sample(30, np.random.default_rng(0))
+    values = np.array([float(sum(space.choices(arch))) for arch in archs])
+    table = Table("mine", "mine", [arch.text for arch in archs], {Metric("accuracy"): values})
+    config = TINY.model_copy(update={"batch": 16, "population": 64, "tessellation": float(space.enumerable)})
+    model = train(table, tmp_path / "m", config=config)
+    assert model.known_costs == {}
+    answer = optimize(model, Problem(num_architectures=3, num_steps=5, num_starts=8))
+    for proposal in answer.proposals:
+        assert space.parse(proposal.architecture).text == proposal.architecture
+        assert (proposal.params, proposal.flops) == (None, None)
+    limit = Problem(constraints=(Constraint(metric="params", max=1e6),))
+    with pytest.raises(ProblemError, match="no limit can be set on 'params'; limits are on accuracy"):
+        optimize(model, limit)

@@ -4,6 +4,7 @@
     config.json             LatentConfig
     architectures.txt       the known architectures in their native notation, one a line
     measurements.parquet    the table of the metric, where there is one
+    space.yaml              the description of the space, where it is a user's own
     manifest.json           space, metric, training, quality, SHA-256 of the files above, and its own
 
 The manifest holds no time, date or path: the same training on the same machine writes the same bytes.
@@ -27,14 +28,14 @@ from crlso.exceptions import BundleError, CrlsoError
 from crlso.latent.config import LatentConfig
 from crlso.latent.model import Model
 from crlso.latent.vae import GraphVAE
-from crlso.spaces import SearchSpace, get_space
+from crlso.spaces import SearchSpace, get_space, read_space, register_space
 from crlso.tables import Metric, Table, read_table, write_table
 
 FORMAT = 1
 """Number of this layout; a bundle with another one is refused."""
 
 _WEIGHTS, _CONFIG, _KNOWN = "model.safetensors", "config.json", "architectures.txt"
-_TABLE, _MANIFEST = "measurements.parquet", "manifest.json"
+_TABLE, _SPACE, _MANIFEST = "measurements.parquet", "space.yaml", "manifest.json"
 _LATENTS = "latents"
 
 
@@ -91,6 +92,8 @@ def save_bundle(
         (partial / _KNOWN).write_text("\n".join(known) + "\n")
         if table is not None:
             write_table(table, partial / _TABLE)
+        if space.source is not None:
+            (partial / _SPACE).write_text(space.source, encoding="utf-8")
         files = {file.name: _sha256(file.read_bytes()) for file in sorted(partial.iterdir())}
         body = {"format": FORMAT, "space": space.name, "metric": asdict(metric), **provenance, "files": files}
         (partial / _MANIFEST).write_bytes(_manifest_bytes({**body, "digest": _digest(body)}))
@@ -115,7 +118,7 @@ def load_bundle(path: str | Path, device: torch.device | str = "cpu") -> Model:
     path = Path(path)
     manifest = _checked_manifest(path)
     try:
-        space = get_space(manifest["space"])
+        space = _space(path, manifest)
         metric = Metric(**manifest["metric"])
         config = LatentConfig.model_validate_json((path / _CONFIG).read_text())
         with torch.random.fork_rng(devices=[]):  # the initial weights are drawn, if only to be replaced
@@ -130,6 +133,13 @@ def load_bundle(path: str | Path, device: torch.device | str = "cpu") -> Model:
     vae.to(device).eval().requires_grad_(False)
     name = path.resolve().name
     return Model(name, space, metric, vae, known, latents.to(device), table, manifest, manifest["digest"])
+
+
+def _space(path: Path, manifest: Mapping[str, Any]) -> SearchSpace:
+    """The space of that name, or the user's own one that the bundle brings."""
+    if _SPACE not in manifest["files"]:
+        return get_space(manifest["space"])
+    return register_space(read_space((path / _SPACE).read_text(encoding="utf-8")))
 
 
 def _checked_manifest(path: Path) -> dict[str, Any]:

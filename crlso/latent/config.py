@@ -21,6 +21,10 @@ class LatentConfig(BaseModel):
     objective: Literal["volume-matched", "cr-lso"] = Field(
         "volume-matched", description="latents placed by quantile in a ball, or the published G-VAE objective"
     )
+    encoder: Literal["expressions", "places"] = Field(
+        "expressions", description="what is encoded: shared expressions, or the nodes of the canonical graph"
+    )
+    population: PositiveInt = Field(100_000, description="classes sampled where the space is too large to enumerate")
     latent: PositiveInt = Field(10, description="Z")
     hidden: PositiveInt = Field(128, description="width of encoder and heads")
     decoder_hidden: PositiveInt = 192
@@ -50,6 +54,19 @@ class LatentConfig(BaseModel):
 
 PRESETS: dict[str, LatentConfig] = {
     "default": LatentConfig(),
+    "listed": LatentConfig(epochs=30),
+    "large": LatentConfig(
+        encoder="places",
+        latent=32,
+        hidden=256,
+        decoder_hidden=256,
+        posterior_std=0.1,
+        reconstruction=15.0,
+        tessellation=0.0,
+        epochs=26,
+        learning_rate=1e-2,
+        weight_decay=1e-4,
+    ),
     "paper": LatentConfig(
         objective="cr-lso",
         latent=16,

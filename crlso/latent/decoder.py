@@ -6,24 +6,35 @@ not have, the diagonal and below, have no output, and `SearchSpace.masked` picks
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from crlso.architecture import Schema
+from crlso.graphs import ABSENT, Padded
+
+_CERTAIN = 10.0  # logit of what is the same in all graphs
 
 
 class GraphDecoder(nn.Module):
     """Multilayer perceptron with one output for each entry of a typed DAG of the schema's size."""
 
     pairs: Tensor
+    free_nodes: Tensor
+    free_pairs: Tensor
+    rows: Tensor | None
 
     def __init__(self, latent: int, hidden: int, schema: Schema) -> None:
         super().__init__()
         self.shape = schema.num_nodes, len(schema.node_types)
         self.edge_types = len(schema.edge_types)
         self.register_buffer("pairs", torch.triu_indices(schema.num_nodes, schema.num_nodes, 1), persistent=False)
+        self.register_buffer("free_nodes", torch.ones(schema.num_nodes, dtype=torch.bool), persistent=False)
+        self.register_buffer("free_pairs", torch.ones(self.pairs.shape[1], dtype=torch.bool), persistent=False)
+        self.register_buffer("rows", None, persistent=False)
         outputs = self.shape[0] * self.shape[1] + self.pairs.shape[1] * self.edge_types
         self.trunk = nn.Sequential(
             nn.Linear(latent, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, outputs)
@@ -36,15 +47,34 @@ class GraphDecoder(nn.Module):
         edges[:, self.pairs[0], self.pairs[1]] = pairs
         return nodes, edges
 
-    def cross_entropy(
-        self, z: Float[Tensor, "B Z"], node_types: Int[Tensor, "B N"], edge_types: Int[Tensor, "B N N"]
-    ) -> Float[Tensor, ""]:
-        """Mean over nodes plus mean over possible edges, in nats, of writing the given graphs."""
-        nodes, pairs = self._logits(z)
-        targets = edge_types[:, self.pairs[0], self.pairs[1]]
-        return F.cross_entropy(nodes.flatten(0, 1), node_types.flatten()) + F.cross_entropy(
-            pairs.flatten(0, 1), targets.flatten()
-        )
+    @torch.no_grad()
+    def settle(self, graphs: Padded) -> None:
+        """Write what all of these graphs share into the biases, once; only the rest is trained from then on."""
+        last = cast(nn.Linear, self.trunk[-1])
+        nodes, pairs = graphs.node_types, graphs.edge_types[:, self.pairs[0], self.pairs[1]]
+        self.free_nodes, self.free_pairs = ((types != types[0]).any(dim=0) for types in (nodes, pairs))
+        parts = ((nodes, self.free_nodes, self.shape[1]), (pairs, self.free_pairs, self.edge_types))
+        free = torch.cat([which.repeat_interleave(kinds) for _, which, kinds in parts])
+        shared = torch.cat([F.one_hot(types[0].long().clamp(min=0), kinds).flatten() for types, _, kinds in parts])
+        last.weight[~free] = 0.0
+        last.bias[~free] = _CERTAIN * shared[~free].to(last.bias.dtype)
+        self.rows = free.nonzero().squeeze(1)
+
+    def cross_entropy(self, z: Float[Tensor, "B Z"], graphs: Padded) -> Float[Tensor, ""]:
+        """Mean over nodes plus mean over possible edges, in nats, of writing what of the given graphs is not settled."""
+        hidden, last = self.trunk[:-1](z), cast(nn.Linear, self.trunk[-1])
+        flat = F.linear(hidden, last.weight[self.rows], last.bias[self.rows]) if self.rows is not None else last(hidden)
+        nodes = graphs.node_types[:, self.free_nodes]
+        pairs = graphs.edge_types[:, self.pairs[0], self.pairs[1]][:, self.free_pairs]
+        split = nodes.shape[1] * self.shape[1]
+        loss = z.new_zeros(())
+        for logits, types, kinds in (
+            (flat[:, :split], nodes, self.shape[1]),
+            (flat[:, split:], pairs, self.edge_types),
+        ):
+            if types.numel():
+                loss = loss + F.cross_entropy(logits.reshape(-1, kinds), types.flatten().long(), ignore_index=ABSENT)
+        return loss
 
     def _logits(self, z: Tensor) -> tuple[Tensor, Tensor]:
         flat = self.trunk(z)

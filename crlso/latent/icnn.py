@@ -47,13 +47,13 @@ class ConcaveEnsemble(nn.Module):
         self.log_curvature = nn.Parameter(torch.full((members, 1), -math.log(latent)))
         self.offset = nn.Parameter(torch.zeros(members, 1))
 
-    def forward(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "M B"]:
-        """Score of every member at every point."""
-        repeated = z.expand(len(self.offset), *z.shape)
+    def forward(self, z: Float[Tensor, "*M B Z"]) -> Float[Tensor, "M B"]:
+        """Score of every member at every point, or at points of its own."""
+        repeated = z.expand(len(self.offset), *z.shape[-2:])
         h, _ = self.activate(torch.baddbmm(self.biases[0], repeated, self.inputs[0]))
         for log_weights, inputs, bias in zip(self.log_weights, self.inputs[1:], self.biases[1:], strict=True):
             h, _ = self.activate(torch.baddbmm(torch.baddbmm(bias, repeated, inputs), h, log_weights.exp()))
-        convex = (h * self.log_output.exp()).sum(-1) + self.linear.squeeze(1) @ z.T
+        convex = (h * self.log_output.exp()).sum(-1) + (repeated * self.linear).sum(-1)
         return -(convex + self.log_curvature.exp() * z.square().sum(-1) / 2 + self.offset)
 
     def gathered(self) -> MeanScore:

@@ -6,7 +6,7 @@ Inside, larger is better; `predict` answers in the metric's own unit and directi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,9 +16,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from crlso.architecture import Architecture
-from crlso.graphs import Forest
 from crlso.latent.geometry import Ball
-from crlso.latent.vae import COSTS, GraphVAE
+from crlso.latent.population import cost_names, count_costs
+from crlso.latent.vae import GraphVAE
 from crlso.networks import costs
 from crlso.spaces import SearchSpace
 from crlso.tables import Metric, Table
@@ -67,9 +67,12 @@ class Model:
 
     @cached_property
     def known_costs(self) -> Mapping[str, Float[np.ndarray, "K"]]:
-        """Exact costs of the known architectures by name."""
-        rows = [costs(arch) for arch in self.known]
-        return {name: np.array([getattr(row, name) for row in rows], dtype=np.float64) for name in COSTS}
+        """Exact costs of the known architectures by name; none where crlso knows no networks of the space."""
+        return dict(zip(cost_names(self.space), count_costs(self.space, self.known).T, strict=True))
+
+    def costs(self, arch: Architecture) -> Mapping[str, int]:
+        """Exact costs of one architecture by name; none likewise."""
+        return asdict(costs(arch)) if cost_names(self.space) else {}
 
     @cached_property
     def known_predictions(self) -> Float[np.ndarray, "K"]:
@@ -82,8 +85,8 @@ class Model:
         rows = [self.row_of.get(arch.key) for arch in architectures]
         if None not in rows:
             return self.latents[torch.tensor(rows, dtype=torch.long)]
-        forest = Forest.of((arch.graph for arch in architectures), self.space.schema)
-        return self.vae.encode(forest.to(self.latents.device))
+        graphs = self.vae.collate(self.space.canonical(arch).graph for arch in architectures)
+        return self.vae.encode(graphs.to(self.latents.device))
 
     @torch.no_grad()
     def decode(self, z: Float[Tensor, "B Z"]) -> list[Architecture]:

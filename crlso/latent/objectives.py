@@ -25,7 +25,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from crlso.graphs import Forest
+from crlso.architecture import Schema
+from crlso.graphs import Collated, Padded
 from crlso.latent.geometry import class_quantiles, quantile_at, score_at
 from crlso.latent.population import Population
 from crlso.latent.vae import GraphVAE, Posterior
@@ -36,11 +37,16 @@ _INNER_SHARE = 0.5  # of the tessellation's points have uniform radius; the rest
 
 
 class Targets:
-    """What is to be learned of every class of a population, as tensors on one device."""
+    """What is to be learned of every class of a population, as tensors on one device.
+
+    Attributes:
+        labelled: whether any class has a value; where none has, architectures and costs are all there is to learn.
+    """
 
     def __init__(
         self,
         population: Population,
+        schema: Schema,
         values: Float[np.ndarray, "K"],
         known: Bool[np.ndarray, "K"],
         costs: Float[np.ndarray, "K C"],
@@ -50,6 +56,7 @@ class Targets:
 
         Args:
             population: the classes.
+            schema: of their graphs.
             values: larger is better; only known ones count.
             known: classes with a value.
             costs: positive costs of the representatives.
@@ -59,40 +66,43 @@ class Targets:
         def tensor(array: Float[np.ndarray, "*S"]) -> Float[Tensor, "*S"]:
             return torch.as_tensor(array, dtype=torch.float32, device=device)
 
-        graphs = [arch.graph for arch in population.representatives]
+        self.graphs = Padded.of((arch.graph for arch in population.representatives), schema).to(device)
+        logs = np.log(costs)
+        self.cost_center, self.cost_scale = tensor(logs.mean(axis=0)), tensor(logs.std(axis=0))
+        self.costs = (tensor(logs) - self.cost_center) / self.cost_scale
+        self.labelled = bool(known.any())
+        if not self.labelled:
+            return
         quantiles = class_quantiles(values, population.mass, known)
         weights = np.sqrt(population.mass) * known  # between one vote a class and one vote an architecture
-        logs = np.log(costs)
-        self.node_types = torch.as_tensor(np.stack([graph.node_types for graph in graphs]), device=device)
-        self.edge_types = torch.as_tensor(np.stack([graph.edge_types for graph in graphs]), device=device)
         self.fractions = tensor(np.where(known, values, 0.0) / np.abs(values[known]).max())
         self.quantiles = tensor(quantiles)
         self.weights = tensor(weights / weights[known].mean())
-        self.cost_center, self.cost_scale = tensor(logs.mean(axis=0)), tensor(logs.std(axis=0))
-        self.costs = (tensor(logs) - self.cost_center) / self.cost_scale
         self.ranking = tensor(np.sort(np.repeat(quantiles[known], population.mass[known])))
 
 
 class VolumeMatching:
     """The losses of the module's header, one call a mini-batch."""
 
-    def __init__(self, model: GraphVAE, targets: Targets, forest: Forest) -> None:
+    def __init__(self, model: GraphVAE, targets: Targets, graphs: Collated) -> None:
         self.model = model
         self.ball = model.ball
         self.targets = targets
-        self.forest = forest
+        self.graphs = graphs
         self.latents: Tensor  # of all classes, at most an epoch old: where the tessellation looks for the nearest
 
     def start_epoch(self) -> None:
         """Encode all classes afresh."""
-        with torch.no_grad():
-            self.latents = self.model.encode(self.forest)
+        if self.model.config.tessellation:
+            with torch.no_grad():
+                self.latents = self.model.encode(self.graphs)
 
     def __call__(self, batch: Int[Tensor, "B"], posterior: Posterior, generator: torch.Generator) -> Losses:
         """Losses of a mini-batch of classes, each a mean in its own unit."""
         config, ball, targets = self.model.config, self.ball, self.targets
         mean, quantiles, weights = posterior.mean, targets.quantiles[batch], targets.weights[batch]
-        self.latents[batch] = mean.detach()
+        if config.tessellation:
+            self.latents[batch] = mean.detach()
         scores = self.model.ensemble(mean)
         drawn = ball.sample(config.batch, generator)
         levels = torch.linspace(0, len(targets.ranking) - 1, config.batch, device=mean.device).long()
@@ -100,16 +110,14 @@ class VolumeMatching:
         radius_error = mean.norm(dim=-1) - ball.radius_at(quantiles)
         return {
             "reconstruction": self.model.decoder.cross_entropy(
-                posterior.sample(generator, config.posterior_std),
-                targets.node_types[batch],
-                targets.edge_types[batch],
+                posterior.sample(generator, config.posterior_std), targets.graphs.subset(batch)
             ),
             "radius": (weights * radius_error.square()).mean(),
             "score": (weights * (scores - score_at(quantiles, ball.dims)).square()).mean(),
             "quantile": (weights * (ball.share(mean) - quantiles).square()).mean()
             + (weights * (quantile_at(scores, ball.dims) - quantiles).square()).mean(),
             "volume": (self.model.ensemble(drawn).sort(dim=1).values - wanted).square().mean(),
-            "tessellation": self._tessellation(drawn, generator),
+            **({"tessellation": self._tessellation(drawn, generator)} if config.tessellation else {}),
         }
 
     def _tessellation(self, drawn: Float[Tensor, "B Z"], generator: torch.Generator) -> Float[Tensor, ""]:
@@ -117,18 +125,16 @@ class VolumeMatching:
         points = torch.cat([self.ball.sample_inner(inner, generator), drawn[inner:]])
         squared = torch.addmm(self.latents.square().sum(dim=1), points, self.latents.T, alpha=-2)
         nearest = squared.min(dim=1).indices  # twice as fast as argmin on a CPU
-        return self.model.decoder.cross_entropy(
-            points, self.targets.node_types[nearest], self.targets.edge_types[nearest]
-        )
+        return self.model.decoder.cross_entropy(points, self.targets.graphs.subset(nearest))
 
 
 class PublishedObjective:
     """CR-LSO's G-VAE loss; deviations: expressions instead of both edge directions, see `encoder`."""
 
-    def __init__(self, model: GraphVAE, targets: Targets, forest: Forest) -> None:
+    def __init__(self, model: GraphVAE, targets: Targets, graphs: Collated) -> None:
         self.model = model
         self.targets = targets
-        self.forest = forest
+        self.graphs = graphs
 
     def start_epoch(self) -> None:
         """Nothing is kept between steps."""
@@ -139,15 +145,34 @@ class PublishedObjective:
         z = posterior.sample(generator, self.model.config.posterior_std)
         error = self.model.ensemble(z) - targets.fractions[batch]
         return {
-            "reconstruction": self.model.decoder.cross_entropy(z, targets.node_types[batch], targets.edge_types[batch]),
+            "reconstruction": self.model.decoder.cross_entropy(z, targets.graphs.subset(batch)),
             "score": (targets.weights[batch] * error.square()).mean(),
             "divergence": posterior.divergence(),
         }
 
 
-Objective = VolumeMatching | PublishedObjective
+class Reconstruction:
+    """Without labels: every architecture is decoded from the noisy surroundings of its latent."""
 
-OBJECTIVES: dict[str, Callable[[GraphVAE, Targets, Forest], Objective]] = {
+    def __init__(self, model: GraphVAE, targets: Targets, graphs: Collated) -> None:  # noqa: ARG002  as its peers
+        self.model = model
+        self.targets = targets
+
+    def start_epoch(self) -> None:
+        """Nothing is kept between steps."""
+
+    def __call__(self, batch: Int[Tensor, "B"], posterior: Posterior, generator: torch.Generator) -> Losses:
+        """Losses of a mini-batch of classes, each a mean in its own unit."""
+        z = posterior.sample(generator, self.model.config.posterior_std)
+        return {
+            "reconstruction": self.model.decoder.cross_entropy(z, self.targets.graphs.subset(batch)),
+            "divergence": posterior.divergence(),
+        }
+
+
+Objective = VolumeMatching | PublishedObjective | Reconstruction
+
+OBJECTIVES: dict[str, Callable[[GraphVAE, Targets, Collated], Objective]] = {
     "volume-matched": VolumeMatching,
     "cr-lso": PublishedObjective,
 }

@@ -6,7 +6,7 @@ is the number of architectures it stands for, its value the mean of its labelled
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,8 +14,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from crlso.architecture import Architecture
-from crlso.graphs import Forest
+from crlso.networks import costs, has_networks
 from crlso.spaces import SearchSpace
+
+COSTS = ("params", "flops")
+"""What is counted of every architecture that a network is known for."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,11 @@ class Population:
         representatives: the canonical architecture of each class.
         mass: how many architectures each class has.
         index: position of a class by its key.
-        forest: the representatives' expressions.
     """
 
     representatives: tuple[Architecture, ...]
     mass: Int[np.ndarray, "K"]
     index: Mapping[str, int]
-    forest: Forest
 
     def __len__(self) -> int:
         """Number of classes."""
@@ -46,18 +47,37 @@ def population_of(space: SearchSpace) -> Population:
     Raises:
         ProblemError: the space is too large to walk through.
     """
+    return _population(space, space.enumerate())
+
+
+def sample_population(space: SearchSpace, n: int, seed: int) -> Population:
+    """The classes of so many uniform draws, or of all architectures where the space has no more."""
+    return _population(space, space.sample(min(n, space.size), np.random.default_rng(seed)))
+
+
+def _population(space: SearchSpace, architectures: Iterable[Architecture]) -> Population:
     mass: dict[str, int] = {}
     first: dict[str, Architecture] = {}
-    for arch in space.enumerate():
+    for arch in architectures:
         mass[arch.key] = mass.get(arch.key, 0) + 1
         first.setdefault(arch.key, arch)
     representatives = tuple(space.canonical(arch) for arch in first.values())
-    return Population(
-        representatives,
-        np.array(list(mass.values())),
-        {key: position for position, key in enumerate(mass)},
-        Forest.of((arch.graph for arch in representatives), space.schema),
-    )
+    index = {key: position for position, key in enumerate(mass)}
+    return Population(representatives, np.array(list(mass.values())), index)
+
+
+def cost_names(space: SearchSpace) -> tuple[str, ...]:
+    """What can be counted of a space's architectures: nothing where crlso knows no networks of them."""
+    return COSTS if has_networks(space.name) else ()
+
+
+def count_costs(space: SearchSpace, architectures: Iterable[Architecture]) -> Float[np.ndarray, "K C"]:
+    """Exact costs, in the order of `cost_names`."""
+    names = cost_names(space)
+    if not names:
+        return np.zeros((len(list(architectures)), 0))
+    rows = [[getattr(cost, name) for name in names] for cost in map(costs, architectures)]
+    return np.array(rows, dtype=np.float64).reshape(-1, len(names))
 
 
 @dataclass(frozen=True)

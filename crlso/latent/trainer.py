@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from crlso.exceptions import BundleError
-from crlso.graphs import Forest
-from crlso.latent.objectives import OBJECTIVES, Losses, Targets
+from crlso.graphs import Collated
+from crlso.latent.objectives import OBJECTIVES, Losses, Objective, Reconstruction, Targets
 from crlso.latent.vae import GraphVAE
 
 Progress = Callable[[int, dict[str, float]], None]
@@ -27,21 +27,22 @@ class Trainer:
     """Optimiser, schedule and random state around a model and its objective."""
 
     def __init__(
-        self, model: GraphVAE, targets: Targets, forest: Forest, seed: int, device: torch.device, identity: str = ""
+        self, model: GraphVAE, targets: Targets, graphs: Collated, seed: int, device: torch.device, identity: str = ""
     ) -> None:
         """Prepare the first epoch.
 
         Args:
             model: the network to train, on the device.
-            targets: what to learn of each graph of the forest, on the device.
-            forest: the graphs, on the host: mini-batches are cut there and sent to the device.
+            targets: what to learn of each graph, on the device.
+            graphs: the graphs, on the host: mini-batches are cut there and sent to the device.
             seed: of the order of batches and all noise.
             device: where steps are computed.
             identity: names data and settings; a checkpoint of another identity is refused.
         """
         config = model.config
-        self.model, self.targets, self.forest, self.device = model, targets, forest, device
-        self.objective = OBJECTIVES[config.objective](model, targets, forest.to(device))
+        self.model, self.targets, self.graphs, self.device = model, targets, graphs, device
+        objective = OBJECTIVES[config.objective] if targets.labelled else Reconstruction
+        self.objective: Objective = objective(model, targets, graphs.to(device))
         self.generator = torch.Generator(device).manual_seed(seed)
         concave = list(model.ensemble.parameters())
         rest = [parameter for name, parameter in model.named_parameters() if not name.startswith("ensemble.")]
@@ -53,12 +54,13 @@ class Trainer:
             weight_decay=config.weight_decay,
             fused=True,
         )
-        self.steps = max(1, len(forest) // config.batch)
+        self.steps = max(1, len(graphs) // config.batch)
         self.schedule = _schedule(self.optimizer, config.schedule, config.learning_rate, config.epochs * self.steps)
         self.epoch = 0
         self.identity = identity
-        model.cost_center.copy_(targets.cost_center)
-        model.cost_scale.copy_(targets.cost_scale)
+        if targets.costs.shape[1]:
+            model.cost_center.copy_(targets.cost_center)
+            model.cost_scale.copy_(targets.cost_scale)
 
     def fit(self, checkpoint: Path | None = None, progress: Progress | None = None) -> None:
         """Train to the last epoch, saving after each one where a checkpoint is given."""
@@ -95,14 +97,15 @@ class Trainer:
     def _train_epoch(self) -> Losses:
         config = self.model.config
         self.objective.start_epoch()
-        order = torch.randperm(len(self.forest), generator=self.generator, device=self.device).cpu()
+        order = torch.randperm(len(self.graphs), generator=self.generator, device=self.device).cpu()
         losses: Losses = {}
         for rows in order[: self.steps * config.batch].split(config.batch):
             batch = rows.to(self.device, non_blocking=True)
-            posterior = self.model.posterior(self.forest.subset(rows).to(self.device))
+            posterior = self.model.posterior(self.graphs.subset(rows).to(self.device))
             losses = self.objective(batch, posterior, self.generator)
-            predicted = self.model.costs(posterior.mean)
-            losses["cost"] = (predicted - self.targets.costs[batch]).square().mean()
+            if self.targets.costs.shape[1]:
+                predicted = self.model.costs(posterior.mean)
+                losses["cost"] = (predicted - self.targets.costs[batch]).square().mean()
             weighted = [getattr(config, name) * loss for name, loss in losses.items() if self._active(name)]
             self._step(torch.stack(weighted).sum())
         return losses

@@ -7,6 +7,7 @@ and log-variance of a normal posterior.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,17 +16,16 @@ from jaxtyping import Float
 from scipy.stats import chi
 from torch import Tensor, nn
 
-from crlso.architecture import Schema
-from crlso.graphs import Forest
+from crlso.architecture import Graph, Schema
+from crlso.graphs import Collated, Forest, Padded
 from crlso.latent.calibration import ConcaveCalibration
 from crlso.latent.config import LatentConfig
 from crlso.latent.decoder import GraphDecoder
 from crlso.latent.encoder import GraphEncoder
 from crlso.latent.geometry import Ball
 from crlso.latent.icnn import ConcaveEnsemble
-
-COSTS = ("params", "flops")
-"""What the auxiliary heads predict, as standardised logarithms."""
+from crlso.latent.places import PlacedEncoder
+from crlso.latent.population import COSTS
 
 _INNER_START = 1.5  # logit of the initial radius: most of a ball's volume is near its surface
 _NORMAL_MASS = 0.999  # share of the normal prior inside the ball of the published objective
@@ -81,7 +81,8 @@ class GraphVAE(nn.Module):
     """Encoder, decoder, concave ensemble, its calibration and the cost heads.
 
     Attributes:
-        costs: latent → logarithms of `COSTS`, less `cost_center` and divided by `cost_scale`.
+        costs: latent → logarithms of `COSTS`, less `cost_center` and divided by `cost_scale`; untrained in a space
+            whose networks crlso does not know.
     """
 
     cost_center: Tensor
@@ -93,7 +94,9 @@ class GraphVAE(nn.Module):
         self.config = config
         ball = latent_ball(config)
         head = PolarHead if config.objective == "volume-matched" else GaussianHead
-        self.encoder = GraphEncoder(config.hidden, schema)
+        self.schema = schema
+        encoder = GraphEncoder if config.encoder == "expressions" else PlacedEncoder
+        self.encoder = encoder(config.hidden, schema)
         self.head = head(config.hidden, ball)
         self.register_buffer("radius", torch.tensor(ball.radius))
         self.decoder = GraphDecoder(config.latent, config.decoder_hidden, schema)
@@ -112,20 +115,25 @@ class GraphVAE(nn.Module):
         """Where latents lie; reading its radius from a device waits for it."""
         return replace(latent_ball(self.config), radius=float(self.radius))
 
+    def collate(self, graphs: Iterable[Graph]) -> Collated:
+        """Canonical graphs as the encoder reads them, on the host."""
+        kind: type[Forest] | type[Padded] = Forest if self.config.encoder == "expressions" else Padded
+        return kind.of(graphs, self.schema)
+
     @torch.no_grad()
-    def enclose(self, forest: Forest) -> None:
-        """Widen the ball until it holds the forest's latents: the published objective lets them stray outside."""
-        farthest = self.posterior(forest).mean.norm(dim=-1).max()
+    def enclose(self, graphs: Collated) -> None:
+        """Widen the ball until it holds the graphs' latents: the published objective lets them stray outside."""
+        farthest = self.posterior(graphs).mean.norm(dim=-1).max()
         self.radius.copy_(torch.maximum(self.radius, farthest))
 
-    def posterior(self, forest: Forest) -> Posterior:
-        """Where the forest's graphs lie."""
-        posterior: Posterior = self.head(self.encoder(forest))
+    def posterior(self, graphs: Collated) -> Posterior:
+        """Where graphs lie."""
+        posterior: Posterior = self.head(self.encoder(graphs))
         return posterior
 
-    def encode(self, forest: Forest) -> Float[Tensor, "B Z"]:
-        """Latents of the forest's graphs: the posterior's means, moved into the ball if they lie outside."""
-        return self.ball.project(self.posterior(forest).mean)
+    def encode(self, graphs: Collated) -> Float[Tensor, "B Z"]:
+        """Latents of graphs: the posterior's means, moved into the ball if they lie outside."""
+        return self.ball.project(self.posterior(graphs).mean)
 
     def score(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B"]:
         """The ensemble's mean score, concave in z."""

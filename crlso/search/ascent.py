@@ -15,7 +15,7 @@ CR-LSO's released loop takes one step from a noisy copy of the best latents, wit
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -26,8 +26,7 @@ from torch import Tensor
 from crlso.architecture import Architecture, Graph
 from crlso.exceptions import ProblemError
 from crlso.latent.model import Model
-from crlso.latent.vae import COSTS
-from crlso.networks import costs
+from crlso.latent.population import COSTS, cost_names
 from crlso.search.certificate import frank_wolfe_gap
 from crlso.search.problem import Answer, Bound, Constraint, Edge, GraphView, Prediction, Problem, Proposal, Start
 
@@ -143,8 +142,8 @@ def _check(model: Model, problem: Problem) -> None:
             "no certificate and is not offered"
         )
     for constraint in problem.constraints:
-        if constraint.metric not in (*COSTS, metric.name):
-            names = ", ".join((*COSTS, metric.name))
+        if constraint.metric not in (*cost_names(model.space), metric.name):
+            names = ", ".join((*cost_names(model.space), metric.name))
             raise ProblemError(f"no limit can be set on {constraint.metric!r}; limits are on {names}")
 
 
@@ -178,7 +177,7 @@ def _known(model: Model, metric: str) -> Float[np.ndarray, "K"]:
 
 def _admissible(model: Model, problem: Problem, candidate: Candidate) -> bool:
     """Whether a visited architecture keeps the limits."""
-    values = {**asdict(costs(candidate.arch)), model.metric.name: candidate.predicted.mean}
+    values = {**model.costs(candidate.arch), model.metric.name: candidate.predicted.mean}
     return all(constraint.admits(float(values[constraint.metric])) for constraint in problem.constraints)
 
 
@@ -227,7 +226,7 @@ def _proposals(model: Model, problem: Problem, path: Path, chosen: list[Candidat
     points = torch.tensor([candidate.point for candidate in chosen])
     proposals = []
     for candidate, latent, score in zip(chosen, path.z[points].tolist(), path.score[points].tolist(), strict=True):
-        arch, cost = candidate.arch, costs(candidate.arch)
+        arch, cost = candidate.arch, model.costs(candidate.arch)
         index = candidate.point % problem.num_starts
         start = path.starts[index].text if index < len(path.starts) else None
         proposals.append(
@@ -237,8 +236,8 @@ def _proposals(model: Model, problem: Problem, path: Path, chosen: list[Candidat
                 predicted=candidate.predicted,
                 at_latent=_bound(model, score, path.bound),
                 measured=model.measured(arch),
-                params=cost.params,
-                flops=cost.flops,
+                params=cost.get("params"),
+                flops=cost.get("flops"),
                 latent=tuple(latent),
                 start=Start(index=index, architecture=start),
                 svg=model.space.draw(arch),

@@ -117,8 +117,8 @@ class Proposal(_Value):
     predicted: Prediction = Field(description="f(encode(decode(z))): the surrogate at the architecture's own latent")
     at_latent: Bound = Field(description="f(z): the surrogate where the ascent was, and the bound of the whole ascent")
     measured: float | None = Field(description="the table's value, null where the model has no table or no row")
-    params: int
-    flops: int = Field(description="multiply-adds of one forward pass")
+    params: int | None = Field(description="trainable numbers, null where no network of the space is known")
+    flops: int | None = Field(description="multiply-adds of one forward pass, null likewise")
     latent: tuple[float, ...] = Field(description="z, the visited point that decodes to this architecture")
     start: Start
     svg: str

@@ -24,6 +24,10 @@ class SearchSpace(ABC):
     """How many architectures the space has, isomorphic twins counted apart."""
     enumerable: bool = True
     """Whether `enumerate` walks through them in seconds."""
+    one_representative: bool = True
+    """Whether `canonical` is the same for all twins; where finding it would be a search, only their key is."""
+    source: str | None = None
+    """The description that a user's space was read from; None for a space that comes with crlso."""
     options: tuple[tuple[str, ...], ...]
     """The decisions that make an architecture, each with the names of what can be chosen."""
 
@@ -75,7 +79,7 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def canonical(self, arch: Architecture) -> Architecture:
-        """The representative of the isomorphism class: idempotent, and the same for all twins."""
+        """The representative of the isomorphism class: idempotent and, where there is one, the same for all twins."""
 
     @abstractmethod
     def neighbours(self, arch: Architecture) -> list[Architecture]:

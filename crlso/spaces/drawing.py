@@ -3,7 +3,8 @@
 Nodes stand in a row in topological order. Edges between neighbours run straight, longer ones as arcs above or
 below, whichever side they cross fewer others on; that place depends on the pair of nodes alone, so that drawings
 of one space can be compared at a glance. Edges that lie on no path from a source to a sink are faint.
-Nodes are numbered as the notations number them; names in full show on hovering.
+Nodes are numbered as the notations number them, or named where they have an operation; then edges that change nothing
+have no name. Names in full show on hovering.
 
 Colours are those of [Okabe2008]_ that keep a contrast of 3:1 on white as well as on a nearly black page; the
 document sets no background, uses no style sheet and no ids, so that many can stand in one HTML page.
@@ -14,9 +15,9 @@ document sets no background, uses no style sheet and no ids, so that many can st
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
-from math import cos, radians, sin
+from math import ceil, cos, radians, sin
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -31,6 +32,8 @@ NEUTRAL = "#6b7280"
 
 _STEP, _RISE = 160, 62  # pixels between nodes, and between the heights of arcs whose spans differ by one
 _RADIUS, _GAP, _HEAD = 17, 5, 9  # pixels: a node's radius, the air around it, the length of an arrow head
+_LINE, _AIR, _A_ROW = 30, 32, 8  # pixels of a line in a block and between blocks; blocks a row
+_CAPTION = 24  # pixels above a graph that is one of several
 _FAINT = 0.4
 """Opacity of what cannot reach the result."""
 
@@ -49,29 +52,70 @@ def draw_graph(graph: Graph, schema: Schema, *, title: str) -> str:
         for side in (1, -1)
     )
     left, width, height = -_RADIUS - _GAP, _STEP * (graph.num_nodes - 1) + 2 * (_RADIUS + _GAP), top + bottom
-    opening = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left} {-top} {width} {height}" width="{width}" '
-        f'height="{height}" role="img" font-family="system-ui, sans-serif" font-size="12" text-anchor="middle">'
-    )
     parts = sorted(_parts(graph, schema, sides))
     layers = [
         # one opacity for all that is faint together, so that its lines do not shine through its labels
         f'<g opacity="{opacity}">\n{"".join(shape for state, _, shape in parts if state == alive)}</g>'
         for alive, opacity in ((False, _FAINT), (True, 1))
     ]
-    return "\n".join([opening, f"<title>{escape(title)}</title>", *layers, "</svg>"])
+    return _document(title, (left, -top, width, height), layers)
+
+
+def draw_cells(cells: Mapping[str, Graph], schema: Schema, *, title: str) -> str:
+    """Several graphs below one another in one SVG document, each under its name."""
+    pictures = [(draw_graph(graph, schema, title=name), name) for name, graph in cells.items()]
+    width, y, parts = 0, 0, []
+    for picture, name in pictures:
+        right, height = (int(n) for n in re.findall(r'viewBox="\S+ \S+ (\d+) (\d+)"', picture)[0])
+        caption = f'<text x="{_GAP}" y="{y + _CAPTION / 2:g}" dy="0.35em" text-anchor="start" fill="{NEUTRAL}">'
+        parts += [f"{caption}{escape(name)}</text>", picture.replace("<svg ", f'<svg y="{y + _CAPTION}" ', 1)]
+        width, y = max(width, right), y + _CAPTION + height
+    return _document(title, (0, 0, width, y), parts)
+
+
+def draw_blocks(blocks: Sequence[Sequence[str]], *, title: str) -> str:
+    """A chain of blocks as an SVG document: rows of boxes with the options chosen in each block."""
+    width = max(_chip_width(label(name)) for names in blocks for name in names) + 4 * _GAP
+    height, head = _LINE * max(map(len, blocks)) + _GAP, f"l{-_HEAD} {-_HEAD / 2}v{_HEAD}Z"
+    parts = []
+    for number, names in enumerate(blocks):
+        x, y = number % _A_ROW * (width + _AIR), number // _A_ROW * (height + _AIR)
+        shapes = (
+            f'<rect x="{x:g}" y="{y}" width="{width:g}" height="{height}" rx="9" fill="none" stroke="{NEUTRAL}"/>'
+            f'<path d="M{x - _AIR:g} {y + height / 2:g}H{x:g}m0 0{head}" fill="{NEUTRAL}" stroke="{NEUTRAL}"/>'
+        )
+        for line, name in enumerate(names):
+            place = x + width / 2, y + _LINE * line + (_LINE + _GAP) // 2
+            shapes += _chip(*place, label(name), PALETTE[line % len(PALETTE)])
+        parts.append(_group(f"block {number + 1}: {', '.join(names)}", shapes))
+    columns, rows = min(len(blocks), _A_ROW), -(-len(blocks) // _A_ROW)
+    return _document(title, (-_AIR, -_GAP, ceil(columns * (width + _AIR)) + _GAP, rows * (height + _AIR)), parts)
+
+
+def _document(title: str, box: tuple[int, int, int, int], parts: Iterable[str]) -> str:
+    opening = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box[0]} {box[1]} {box[2]} {box[3]}" width="{box[2]}" '
+        f'height="{box[3]}" role="img" font-family="system-ui, sans-serif" font-size="12" text-anchor="middle">'
+    )
+    return "\n".join([opening, f"<title>{escape(title)}</title>", *parts, "</svg>"])
 
 
 def label(name: str) -> str:
     """A type's name in short: `nor_conv_3x3` is "conv 3×3", `skip_connect` "skip"."""
-    words = [word for word in name.split("_") if word not in ("nor", "connect", "pool")] or [name]
-    return " ".join(re.sub(r"(?<=\d)x(?=\d)", "×", word) for word in words)
+    words = [word for word in re.split("[_-]", name) if word not in ("nor", "connect", "pool", "bn", "relu")] or [name]
+    return re.sub(r"(?<=[a-z])(?=\d×)", " ", re.sub(r"(?<=\d)x(?=\d)", "×", " ".join(words)))
 
 
 def color(name: str, schema: Schema) -> str:
-    """The colour of an edge type, the same in all drawings of a space."""
-    operations = [n for n in schema.edge_types[1:] if n not in schema.identity_edges]
-    return PALETTE[operations.index(name) % len(PALETTE)] if name in operations else NEUTRAL
+    """The colour of an operation, the same in all drawings of a space; grey once the palette is used up."""
+    on_edges = [n for n in schema.edge_types[1:] if n not in schema.identity_edges | schema.zero_edges]
+    operations = [n for n in schema.node_types if _operates(n, schema)] + on_edges
+    return dict(zip(operations, PALETTE, strict=False)).get(name, NEUTRAL)
+
+
+def _operates(node_type: str, schema: Schema) -> bool:
+    """Whether a node of the type has an operation of its own."""
+    return node_type not in schema.identity_nodes | schema.sources | schema.sinks
 
 
 def _sides(num_nodes: int) -> dict[tuple[int, int], int]:
@@ -85,23 +129,28 @@ def _sides(num_nodes: int) -> dict[tuple[int, int], int]:
 
 def _parts(graph: Graph, schema: Schema, sides: dict[tuple[int, int], int]) -> Iterator[tuple[bool, int, str]]:
     """Whether a part matters to the result, how high it lies in the pile, and its shapes."""
-    from_source, to_sink = _reach(graph, schema)
+    from_source, to_sink = reach(graph, schema)
+    nodes = [schema.node_types[code] for code in graph.node_types]
     for (i, j), side in sides.items():
         if graph.edge_types[i, j]:
-            name, alive = schema.edge_types[graph.edge_types[i, j]], from_source[i] and to_sink[j]
+            name = schema.edge_types[graph.edge_types[i, j]]
+            alive = from_source[i] and to_sink[j] and name not in schema.zero_edges
             paint, meaning = color(name, schema), f"{i} → {j}: {name}"
-            yield alive, 0, _group(meaning, _arrow(i, j, side, paint))
-            yield alive, 2, _group(meaning, _chip(i, j, side, label(name), paint))
-    for i, code in enumerate(graph.node_types):
-        name = schema.node_types[code]
+            ends = [float(_RADIUS) if side else _half_width(nodes[end], schema) for end in (i, j)]
+            yield alive, 0, _group(meaning, _arrow(i, j, side, paint, ends))
+            if name not in schema.identity_edges or not any(_operates(n, schema) for n in schema.node_types):
+                place = (i + j) / 2 * _STEP, -side * _RISE * (j - i - 1)
+                yield alive, 2, _group(meaning, _chip(*place, label(name), paint))
+    for i, name in enumerate(nodes):
         yield from_source[i] and to_sink[i], 1, _group(f"{i}: {name}", _node(i, name, schema))
 
 
-def _reach(graph: Graph, schema: Schema) -> tuple[list[bool], list[bool]]:
+def reach(graph: Graph, schema: Schema) -> tuple[list[bool], list[bool]]:
     """Which nodes data can reach, and from which nodes the result can be reached."""
     names = [schema.node_types[code] for code in graph.node_types]
     from_source, to_sink = [name in schema.sources for name in names], [name in schema.sinks for name in names]
-    edges = [(int(i), int(j)) for i, j in np.argwhere(graph.edge_types)]
+    silent = [0, *(schema.edge_types.index(name) for name in schema.zero_edges)]
+    edges = [(int(i), int(j)) for i, j in np.argwhere(~np.isin(graph.edge_types, silent))]
     for i, j in edges:  # in topological order of the sources, so one pass each way is enough
         from_source[j] |= from_source[i]
     for i, j in reversed(edges):
@@ -113,12 +162,15 @@ def _group(meaning: str, shapes: str) -> str:
     return f"<g><title>{escape(meaning)}</title>{shapes}</g>\n"
 
 
-def _arrow(i: int, j: int, side: int, paint: str) -> str:
-    """A line, straight or a Bézier curve that starts and ends on rays through its nodes, and its head."""
+def _arrow(i: int, j: int, side: int, paint: str, ends: Sequence[float]) -> str:
+    """A line, straight or a Bézier curve that starts and ends on rays through its nodes, and its head.
+
+    `ends` says how far from its centre each node reaches.
+    """
     span = j - i
     slope = -side * radians(90 - 80 / span) if side else 0.0  # long arcs leave their node more steeply than short ones
     ux, uy = cos(slope), sin(slope)
-    start, tip = _STEP * i + (_RADIUS + _GAP) * ux, _STEP * j - (_RADIUS + _GAP) * ux
+    start, tip = _STEP * i + (ends[0] + _GAP) * ux, _STEP * j - (ends[1] + _GAP) * ux
     y = (_RADIUS + _GAP) * uy
     base_x, base_y = tip - _HEAD * ux, y + _HEAD * uy
     end_x, end_y = tip - _HEAD / 3 * ux, y + _HEAD / 3 * uy  # the line's round end hides in the head
@@ -134,9 +186,9 @@ def _arrow(i: int, j: int, side: int, paint: str) -> str:
     )
 
 
-def _chip(i: int, j: int, side: int, text: str, paint: str) -> str:
-    """A label amid its line, in a pill that brings its own ground and so is legible on any page."""
-    x, y, width = (i + j) / 2 * _STEP, -side * _RISE * (j - i - 1), 6.4 * len(text) + 18
+def _chip(x: float, y: int, text: str, paint: str) -> str:
+    """A label in a pill that brings its own ground and so is legible on any page."""
+    width = _chip_width(text)
     return (
         f'<rect x="{x - width / 2:.1f}" y="{y - 11}" width="{width:.1f}" height="22" rx="11" fill="#ffffff" '
         f'stroke="{paint}" stroke-width="1.5"/>'
@@ -144,7 +196,18 @@ def _chip(i: int, j: int, side: int, text: str, paint: str) -> str:
     )
 
 
+def _chip_width(text: str) -> float:
+    return 6.4 * len(text) + 18
+
+
+def _half_width(name: str, schema: Schema) -> float:
+    """How far a node of the type reaches from its centre."""
+    return _chip_width(label(name)) / 2 if _operates(name, schema) else float(_RADIUS)
+
+
 def _node(i: int, name: str, schema: Schema) -> str:
+    if _operates(name, schema):
+        return _chip(float(i * _STEP), 0, label(name), color(name, schema))
     text = "in" if name in schema.sources else "out" if name in schema.sinks else str(i)
     return (
         f'<circle cx="{i * _STEP}" cy="0" r="{_RADIUS}" fill="{NEUTRAL}"/>'

@@ -24,6 +24,8 @@ from jaxtyping import Float
 from pydantic import BaseModel
 
 from crlso.exceptions import TableError, UnknownNameError, unknown
+from crlso.spaces import SUFFIXES as SPACE_SUFFIXES
+from crlso.spaces import get_space
 from crlso.tables.table import Metric, Table, name_rows
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -49,7 +51,7 @@ def read_table(path: str | Path, space: str | None = None, metrics: Sequence[str
 
     Args:
         path: a file that ends in one of `SUFFIXES`.
-        space: name of the architectures' space; needed where the file does not say it.
+        space: name of the architectures' space, or the file that describes it; needed where the table does not say it.
         metrics: the columns to read, by name or with their description; all but `arch` when empty.
 
     Raises:
@@ -157,6 +159,8 @@ def _description(path: Path, columns: pa.Table, space: str | None) -> _Descripti
     """The file's own, or what can be said of a foreign file."""
     if content := (columns.schema.metadata or {}).get(_KEY):
         own = _Description.model_validate_json(content)
+        if space is not None and space.endswith(SPACE_SUFFIXES):
+            space = get_space(space).name
         if space not in (None, own.space):
             raise TableError(f"holds architectures of space {own.space}, not {space}")
         return own

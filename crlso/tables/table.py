@@ -69,7 +69,7 @@ class Table:
         """Check and take over measurements.
 
         Args:
-            space: name of the search space.
+            space: name of the search space, or the file that describes it.
             name: what people call the table.
             texts: architectures in the space's notation.
             measurements: a value for each row, or one for each row and trial, in the metric's unit; NaN where
@@ -80,9 +80,9 @@ class Table:
             TableError: a row is not an architecture of the space or comes twice, a value is infinite, or a metric
                 was never measured; rows are counted from 1.
         """
-        self.space = space
+        self.space = get_space(space).name
         self.name = name
-        self.texts = _parsed(space, texts)
+        self.texts = _parsed(self.space, texts)
         arrays = {metric: np.array(values, dtype=np.float64) for metric, values in measurements.items()}
         _check(self.texts, arrays)
         self._trials = {metric.name: values for metric, values in arrays.items() if values.ndim == 2}

@@ -12,6 +12,9 @@ from crlso.architecture import Architecture
 from crlso.exceptions import ArchitectureError, ProblemError
 from crlso.spaces.base import SearchSpace
 
+_MANY = 12
+"""Neighbours of an architecture that are looked at one by one; where there are more, a share is."""
+
 
 def check_space(space: SearchSpace, rng: np.random.Generator, n: int = 200) -> None:
     """Assert that a space keeps every law of the contract.
@@ -51,7 +54,7 @@ def check_sampling(space: SearchSpace, rng: np.random.Generator, n: int) -> list
 
 
 def check_notation(space: SearchSpace, archs: Sequence[Architecture]) -> None:
-    """Texts survive parsing and name the space; what is no architecture is refused with ArchitectureError."""
+    """Texts survive parsing and name the space; what is none is not taken for one."""
     for arch in archs:
         parsed = space.parse(space.format(arch))
         assert space.format(parsed) == space.format(arch), f"parse∘format changed {arch.text!r} to {parsed.text!r}"
@@ -60,10 +63,10 @@ def check_notation(space: SearchSpace, archs: Sequence[Architecture]) -> None:
     text = archs[0].text
     for bad in ("", " ", "\0", "nonsense", text[:-1], text[1:], text + text[-1], text + text, text.swapcase()):
         try:
-            space.parse(bad)
+            read = space.parse(bad).text
         except ArchitectureError:
             continue
-        raise AssertionError(f"parse({bad!r}) must raise ArchitectureError")
+        assert read == bad, f"parse({bad!r}) must raise ArchitectureError, and not give {read!r}"
 
 
 def check_choices(space: SearchSpace, archs: Sequence[Architecture]) -> None:
@@ -121,7 +124,7 @@ def check_neighbours(space: SearchSpace, archs: Sequence[Architecture]) -> None:
         texts = [neighbour.text for neighbour in space.neighbours(arch)]
         assert len(set(texts)) == len(texts), f"{arch.text!r} has a neighbour twice"
         assert arch.text not in texts, f"{arch.text!r} is its own neighbour"
-        for text in texts:
+        for text in texts[:: 1 + len(texts) // _MANY]:
             back = {neighbour.text for neighbour in space.neighbours(space.parse(text))}
             assert arch.text in back, f"{text!r} is a neighbour of {arch.text!r}, but not the other way round"
 
@@ -129,12 +132,14 @@ def check_neighbours(space: SearchSpace, archs: Sequence[Architecture]) -> None:
 def check_classes(space: SearchSpace, archs: Sequence[Architecture]) -> None:
     """`canonical` picks one representative a class, and stays in it."""
     representatives: dict[str, str] = {}
-    for arch in [*archs, *(twin for other in archs[:20] for twin in space.neighbours(other))]:
+    around = [space.neighbours(arch) for arch in archs[:20]]
+    for arch in [*archs, *(near for nearby in around for near in nearby[:: 1 + len(nearby) // _MANY])]:
         best = space.canonical(arch)
         assert best.key == arch.key, f"canonical({arch.text!r}) left the class"
         assert space.canonical(best).text == best.text, f"canonical is not idempotent on {arch.text!r}"
         known = representatives.setdefault(arch.key, best.text)
-        assert known == best.text, f"two representatives of one class: {known!r} and {best.text!r}"
+        if space.one_representative:
+            assert known == best.text, f"two representatives of one class: {known!r} and {best.text!r}"
 
 
 def check_drawings(space: SearchSpace, archs: Sequence[Architecture]) -> None:

@@ -22,6 +22,7 @@ def make_router(registry: Registry) -> APIRouter:
     @router.get("/v1/spaces")
     def list_spaces() -> SpaceList:
         """All search spaces, with the notation of their architectures."""
+        registry.check()  # models bring the spaces that users have described
         return SpaceList(spaces=[_space_card(get_space(name)) for name in space_names()])
 
     @router.get("/v1/models")

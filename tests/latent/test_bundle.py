@@ -4,14 +4,20 @@ import hashlib
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crlso import spaces
 from crlso.exceptions import BundleError, TableError
+from crlso.graphs import Forest
 from crlso.latent import bundle as module
 from crlso.latent.bundle import check_free, load_bundle, save_bundle
+from crlso.latent.config import LatentConfig
+from crlso.latent.vae import GraphVAE
+from crlso.tables import Metric, Table
 
 FILES = ["architectures.txt", "config.json", "manifest.json", "measurements.parquet", "model.safetensors"]
 
@@ -226,3 +232,50 @@ def test_a_directory_that_cannot_be_made_is_told_so(model, tmp_path):
 def test_missing_directories_on_the_way_are_made(model, tmp_path):
     save(model, tmp_path / "a" / "b" / "model")
     assert load_bundle(tmp_path / "a" / "b" / "model").digest == model.digest
+
+
+@pytest.fixture
+def own_bundle(tmp_path, monkeypatch):
+    """A bundle in a space of the user's own, whose name is forgotten once it is saved; its text, and the names."""
+    text = "# mine\n{name: my-chain, kind: chain, blocks: [{choices: {c: [a, b, d]}}]}"
+    monkeypatch.setattr(spaces, "_SPACES", dict(spaces._SPACES))
+    names = dict(spaces._SPACES)
+    space = spaces.register_space(spaces.read_space(text))
+    config = LatentConfig(latent=2, hidden=4, decoder_hidden=4, icnn_hidden=4, members=1)
+    known = list(space.enumerate())
+    vae = GraphVAE(config, space.schema)
+    with torch.no_grad():
+        latents = vae.encode(Forest.of((arch.graph for arch in known), space.schema))
+    table = Table("my-chain", "mine", ["a", "b"], {Metric("score"): np.array([1.0, 2.0])})
+    texts = tuple(arch.text for arch in known)
+    save_bundle(tmp_path / "own", vae, space, Metric("score"), texts, latents, table, {"quality": {}})
+    monkeypatch.setattr(spaces, "_SPACES", names)
+    return tmp_path / "own", text
+
+
+def test_a_space_of_ones_own_comes_with_the_bundle(own_bundle):
+    path, text = own_bundle
+    assert (path / "space.yaml").read_text() == text
+    model = load_bundle(path)
+    assert model.space.name == "my-chain"
+    assert spaces.get_space("my-chain") is model.space
+    assert [arch.text for arch in model.known] == ["a", "b", "d"]
+    assert model.measured(model.known[1]) == 2.0
+    assert load_bundle(path).space is model.space
+
+
+def test_a_space_whose_name_stands_for_another_one_is_refused(own_bundle):
+    path, text = own_bundle
+    spaces.register_space(spaces.read_space(text.replace("d]", "e]")))
+    with pytest.raises(BundleError, match="'my-chain' was described otherwise before: give this one another name"):
+        load_bundle(path)
+
+
+def test_a_bundle_whose_space_is_described_no_more_is_refused(own_bundle):
+    path, text = own_bundle
+    (path / "space.yaml").write_text(text.replace("kind", "sort"))
+    with pytest.raises(BundleError, match=r"space.yaml was changed"):
+        load_bundle(path)
+    reseal(path)
+    with pytest.raises(BundleError, match="kind: chain"):
+        load_bundle(path)

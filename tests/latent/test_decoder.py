@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from crlso.graphs import ABSENT, Padded
 from crlso.latent.decoder import GraphDecoder
 from crlso.spaces.nasbench201 import NasBench201
 
@@ -33,32 +34,67 @@ def test_cross_entropy_is_that_of_the_logits(decoder):
     of_nodes = [nodes[b, n, node_types[b, n]] for b in range(7) for n in range(4)]
     of_edges = [edges[b, i, j, edge_types[b, i, j]] for b in range(7) for j in range(4) for i in range(j)]
     wanted = -torch.stack(of_nodes).mean() - torch.stack(of_edges).mean()
-    torch.testing.assert_close(decoder.cross_entropy(z, node_types, edge_types), wanted)
+    torch.testing.assert_close(decoder.cross_entropy(z, Padded(node_types, edge_types)), wanted)
 
 
 def test_knowing_nothing_costs_the_logarithms_of_the_choices(decoder):
     for parameter in decoder.trunk[-1].parameters():
         parameter.zero_()
-    nothing = decoder.cross_entropy(torch.randn(2, 3), torch.zeros(2, 4).long(), torch.zeros(2, 4, 4).long())
+    nothing = decoder.cross_entropy(torch.randn(2, 3), Padded(torch.zeros(2, 4).long(), torch.zeros(2, 4, 4).long()))
     assert nothing.item() == pytest.approx(math.log(3) + math.log(5))
 
 
 def test_what_lies_below_the_diagonal_is_no_target(decoder):
     z, node_types, edge_types = torch.randn(2, 3), torch.zeros(2, 4).long(), torch.ones(2, 4, 4).long()
-    assert torch.equal(
-        decoder.cross_entropy(z, node_types, edge_types), decoder.cross_entropy(z, node_types, edge_types.triu(1))
+    full, upper = (decoder.cross_entropy(z, Padded(node_types, edges)) for edges in (edge_types, edge_types.triu(1)))
+    assert torch.equal(full, upper)
+
+
+def test_places_that_a_smaller_graph_leaves_empty_are_no_target(decoder):
+    z, edge_types = torch.randn(1, 3), torch.zeros(1, 4, 4).long()
+    nodes = decoder(z)[0].log_softmax(dim=-1)[0]
+    smaller, full = torch.tensor([[1, 2, ABSENT, ABSENT]]), torch.tensor([[1, 2, 0, 0]])
+    difference = decoder.cross_entropy(z, Padded(full, edge_types)) - decoder.cross_entropy(
+        z, Padded(smaller, edge_types)
     )
+    two, four = -(nodes[0, 1] + nodes[1, 2]) / 2, -(nodes[0, 1] + nodes[1, 2] + nodes[2, 0] + nodes[3, 0]) / 4
+    torch.testing.assert_close(difference, four - two)
 
 
 def test_a_graph_can_be_learned():
     torch.manual_seed(0)
     decoder = GraphDecoder(2, 16, SPACE.schema)
     arch = SPACE.parse("|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|avg_pool_3x3~1|none~2|")
-    target = [torch.from_numpy(types.copy())[None] for types in (arch.graph.node_types, arch.graph.edge_types)]
+    target = Padded.of([arch.graph], SPACE.schema)
     optimizer = torch.optim.Adam(decoder.parameters(), lr=0.05)
     for _ in range(40):
         optimizer.zero_grad()
-        decoder.cross_entropy(torch.ones(1, 2), *target).backward()
+        decoder.cross_entropy(torch.ones(1, 2), target).backward()
         optimizer.step()
     nodes, edges = (logits.detach().numpy() for logits in decoder(torch.ones(1, 2)))
     assert SPACE.decode(nodes, edges)[0].text == arch.text
+
+
+def test_what_all_graphs_share_is_settled_and_the_rest_can_still_be_learned():
+    """Cells whose last edge alone differs: after settling, nothing but that edge costs or changes anything."""
+    torch.manual_seed(0)
+    decoder = GraphDecoder(2, 16, SPACE.schema)
+    texts = [f"|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|none~0|none~1|{name}~2|" for name in SPACE.schema.edge_types]
+    archs = [SPACE.parse(text) for text in texts]
+    graphs = Padded.of((arch.graph for arch in archs), SPACE.schema)
+    decoder.settle(graphs)
+    for arch in SPACE.decode(*(logits.detach().numpy() for logits in decoder(torch.randn(50, 2)))):
+        assert arch.text.rpartition("|none~1|")[0] == texts[0].rpartition("|none~1|")[0]
+    decoder.trunk[-1].bias.data[decoder.rows] = 0.0
+    decoder.trunk[-1].weight.data[decoder.rows] = 0.0
+    assert decoder.cross_entropy(torch.randn(5, 2), graphs).item() == pytest.approx(math.log(5))
+
+
+def test_settling_leaves_what_differs_in_place():
+    torch.manual_seed(0)
+    decoder = GraphDecoder(2, 16, SPACE.schema)
+    every = Padded(torch.randint(3, (40, 4)), torch.randint(5, (40, 4, 4)).triu(1))
+    z = torch.randn(40, 2)
+    before = decoder.cross_entropy(z, every)
+    decoder.settle(every)
+    torch.testing.assert_close(decoder.cross_entropy(z, every), before)

@@ -61,7 +61,8 @@ def test_isomorphic_cells_have_the_same_features_and_no_others(encoder):
 
 
 def test_all_classes_are_told_apart(encoder):
-    features = encoder(population_of(SPACE).forest)
+    forest = Forest.of((arch.graph for arch in population_of(SPACE).representatives), SPACE.schema)
+    features = encoder(forest)
     apart = torch.unique((features * 1e9).round(), dim=0)
     assert len(apart) == len(features) == 4_930
 

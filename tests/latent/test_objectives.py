@@ -6,19 +6,21 @@ import torch
 
 from crlso.latent.config import LatentConfig
 from crlso.latent.geometry import score_at
-from crlso.latent.objectives import OBJECTIVES, PublishedObjective, Targets, VolumeMatching
+from crlso.latent.objectives import OBJECTIVES, PublishedObjective, Reconstruction, Targets, VolumeMatching
 from crlso.latent.population import Population
 from crlso.latent.vae import GraphVAE, Posterior
 from crlso.spaces.nasbench201 import NasBench201
 
 SPACE = NasBench201()
+EVERY = {**OBJECTIVES, "unlabelled": Reconstruction}
 SIZES = {"latent": 3, "hidden": 12, "decoder_hidden": 12, "icnn_hidden": 6, "members": 2}
 
 
 def make(population, targets, objective="volume-matched", batch=64):
     torch.manual_seed(0)
-    model = GraphVAE(LatentConfig(objective=objective, batch=batch, **SIZES), SPACE.schema)
-    found = OBJECTIVES[objective](model, targets, population.forest)
+    name = objective if objective in OBJECTIVES else "volume-matched"
+    model = GraphVAE(LatentConfig(objective=name, batch=batch, **SIZES), SPACE.schema)
+    found = EVERY[objective](model, targets, model.collate(arch.graph for arch in population.representatives))
     found.start_epoch()
     return model, found
 
@@ -97,17 +99,17 @@ def test_every_point_is_to_decode_to_the_nearest_architecture(population, target
     taught = []
     model.decoder.cross_entropy = lambda *asked: taught.append(asked) or torch.zeros(())
     losses_at(objective, 1e3 * torch.ones(5, 3))
-    _, (points, node_types, edge_types) = taught
+    _, (points, graphs) = taught
     assert (points.norm(dim=1) <= model.ball.radius * (1 + 1e-6)).all()
-    assert (edge_types == targets.edge_types[7]).all()
-    assert (node_types == targets.node_types[7]).all()
+    assert (graphs.edge_types == targets.graphs.edge_types[7]).all()
+    assert (graphs.node_types == targets.graphs.node_types[7]).all()
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_losses_are_finite_never_negative_and_follow_the_generator(population, targets, objective):
+@pytest.mark.parametrize("objective", EVERY)
+def test_losses_are_finite_never_negative_and_follow_the_generator(population, forest, targets, objective):
     model, found = make(population, targets, objective)
     batch = torch.arange(32)
-    posterior = model.posterior(population.forest.subset(batch))
+    posterior = model.posterior(forest.subset(batch))
     losses, again, other = (found(batch, posterior, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
     for name, loss in losses.items():
         assert loss.shape == ()
@@ -132,14 +134,15 @@ REACHED = {
         "score": {"encoder", "head", "ensemble"},
         "divergence": {"encoder", "head"},
     },
+    "unlabelled": {"reconstruction": {"encoder", "head", "decoder"}, "divergence": {"encoder", "head"}},
 }
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_gradients_reach_what_they_should(population, targets, objective):
+@pytest.mark.parametrize("objective", EVERY)
+def test_gradients_reach_what_they_should(population, forest, targets, objective):
     model, found = make(population, targets, objective)
     batch = torch.arange(32)
-    posterior = model.posterior(population.forest.subset(batch))
+    posterior = model.posterior(forest.subset(batch))
     losses = found(batch, posterior, torch.Generator().manual_seed(0))
     assert losses.keys() == REACHED[objective].keys()
     for name, loss in losses.items():
@@ -156,11 +159,11 @@ def test_gradients_reach_what_they_should(population, targets, objective):
 @pytest.mark.parametrize(
     ("objective", "name"), [(objective, name) for objective, names in REACHED.items() for name in names]
 )
-def test_each_loss_can_be_lowered(population, targets, objective, name):
+def test_each_loss_can_be_lowered(population, forest, targets, objective, name):
     model, found = make(population, targets, objective)
     batch, optimizer, seen = torch.arange(len(population)), torch.optim.Adam(model.parameters(), lr=1e-2), []
     for _ in range(15):
-        losses = found(batch, model.posterior(population.forest), torch.Generator().manual_seed(0))
+        losses = found(batch, model.posterior(forest), torch.Generator().manual_seed(0))
         seen.append(losses[name].item())
         optimizer.zero_grad()
         losses[name].backward()
@@ -170,8 +173,8 @@ def test_each_loss_can_be_lowered(population, targets, objective, name):
 
 def targets_of(population, values, known, mass):
     costs = np.array([[1.0, 2.0], [10.0, 2.0 * np.e], [100.0, 2.0 * np.e**2]])
-    some = Population(population.representatives[:3], mass, {}, population.forest)
-    return Targets(some, values, known, costs, torch.device("cpu"))
+    some = Population(population.representatives[:3], mass, {})
+    return Targets(some, SPACE.schema, values, known, costs, torch.device("cpu"))
 
 
 def test_targets_of_three_classes(population):
@@ -182,8 +185,14 @@ def test_targets_of_three_classes(population):
     assert got.weights.tolist() == pytest.approx([4 / 3, 0.0, 2 / 3])
     assert got.fractions.tolist() == pytest.approx([8 / 9, 0.0, 1.0])
     for code, arch in enumerate(population.representatives[:3]):
-        assert got.edge_types[code].tolist() == arch.graph.edge_types.tolist()
-        assert got.node_types[code].tolist() == arch.graph.node_types.tolist()
+        assert got.graphs.edge_types[code].tolist() == arch.graph.edge_types.tolist()
+        assert got.graphs.node_types[code].tolist() == arch.graph.node_types.tolist()
+
+
+def test_without_labels_there_are_architectures_and_costs_to_learn(population):
+    got = targets_of(population, np.full(3, np.nan), np.zeros(3, dtype=bool), np.ones(3, dtype=int))
+    assert not got.labelled
+    assert got.costs.isfinite().all()
 
 
 def test_costs_are_standardised_logarithms(population):

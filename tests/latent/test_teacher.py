@@ -5,7 +5,6 @@ import pytest
 from scipy.stats import kendalltau
 
 from crlso.architecture import Architecture, Graph, Schema
-from crlso.graphs import Forest
 from crlso.latent.population import Population, population_of
 from crlso.latent.teacher import teach
 from crlso.spaces.nasbench201 import NasBench201
@@ -64,9 +63,8 @@ def test_graphs_of_any_size_with_operations_on_nodes():
         nodes = np.array([0, *chain, 4])
         edges = np.eye(len(nodes), k=1, dtype=int)
         archs.append(Architecture("chains", str(chain), Graph(nodes, edges), str(number)))
-    forest = Forest.of((arch.graph for arch in archs), TYPED)
     index = {arch.key: row for row, arch in enumerate(archs)}
-    chained = Population(tuple(archs), np.ones(len(archs), dtype=int), index, forest)
+    chained = Population(tuple(archs), np.ones(len(archs), dtype=int), index)
     values = np.array([2.0 * chain.count(2) + chain.count(1) for chain in chains])
     known = some(rng, len(values), 60)
     taught = teach(chained, TYPED, values, known)

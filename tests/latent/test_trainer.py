@@ -18,7 +18,7 @@ class KilledError(Exception):
 
 
 @pytest.fixture
-def make(population, targets):
+def make(forest, targets):
     """Makes a trainer over freshly initialised networks."""
 
     def make(objective="volume-matched", seed=0, identity="", **changes):
@@ -26,7 +26,7 @@ def make(population, targets):
         config = LatentConfig(objective=objective, **{**settings, "epochs": 4, **changes})
         torch.manual_seed(0)
         vae = GraphVAE(config, SPACE.schema)
-        return Trainer(vae, targets, population.forest, seed, torch.device("cpu"), identity)
+        return Trainer(vae, targets, forest, seed, torch.device("cpu"), identity)
 
     return make
 

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from crlso import spaces
 from crlso.exceptions import BundleError, ProblemError, UnknownNameError
 from service.registry import Registry
 
@@ -86,3 +87,23 @@ def test_a_directory_that_is_not_there_is_empty(tmp_path, stand_in):
     assert registry.check() == ({}, {})
     with pytest.raises(BundleError, match=r"crlso\.train"):
         registry.resolve("nasbench201", None)
+
+
+def test_a_space_that_a_model_brings_is_known_once_it_is_asked_for(models, monkeypatch):
+    monkeypatch.setattr(spaces, "_SPACES", dict(spaces._SPACES))
+    described = "{name: mine, kind: chain, blocks: [{choices: {c: [a, b]}}]}"
+
+    def load(path):
+        return SimpleNamespace(name=path.name, space=spaces.register_space(spaces.read_space(described)))
+
+    registry = Registry(models, load)
+    assert registry.resolve("mine", None).name == registry.resolve("mine", "alpha").name == "alpha"
+
+
+@pytest.mark.parametrize("name", [None, "alpha"])
+def test_no_request_has_the_service_read_a_file(loaded, tmp_path, name):
+    path = tmp_path / "space.yaml"
+    path.write_text("{name: foreign, kind: chain, blocks: [{choices: {c: [a, b]}}]}")
+    with pytest.raises(UnknownNameError, match=r"known: .*nasbench201"):
+        loaded.registry.resolve(str(path), name)
+    assert "foreign" not in spaces.space_names()

@@ -9,7 +9,7 @@ import pytest
 
 from crlso.architecture import Graph, Schema
 from crlso.spaces import get_space
-from crlso.spaces.drawing import NEUTRAL, PALETTE, color, draw_graph, label
+from crlso.spaces.drawing import NEUTRAL, PALETTE, color, draw_blocks, draw_graph, label
 
 SVG = "{http://www.w3.org/2000/svg}"
 SPACE = get_space("nasbench201")
@@ -103,6 +103,8 @@ def test_many_can_stand_in_one_page():
         ("avg_pool_3x3", "avg 3×3"),
         ("skip_connect", "skip"),
         ("sep_conv_5x5", "sep conv 5×5"),
+        ("conv3x3-bn-relu", "conv 3×3"),
+        ("maxpool3x3", "maxpool 3×3"),
         ("pool", "pool"),
         ("exchange", "exchange"),
     ],
@@ -143,3 +145,36 @@ def test_text_is_legible_on_the_ground_it_brings():
         for ground, text in zip(group, list(group)[1:], strict=False):
             if ground.tag in grounds:
                 assert contrast(ground.get("fill"), text.get("fill")) >= 4.5  # WCAG 2, 1.4.3: text
+
+
+def test_nodes_with_an_operation_show_it_clear_of_straight_arrows_and_plain_edges_have_no_label():
+    space = get_space("nasbench101")
+    chain = '{"matrix":[[0,1,0],[0,0,1],[0,0,0]],"ops":["input","maxpool3x3","output"]}'
+    root = ET.fromstring(space.draw(space.parse(chain)))
+    (box,) = root.iter(f"{SVG}rect")
+    left, right = float(box.get("x")), float(box.get("x")) + float(box.get("width"))
+    assert {text.text for text in root.iter(f"{SVG}text")} == {"in", "maxpool 3×3", "out"}
+    assert box.get("stroke") == color("maxpool3x3", space.schema) != NEUTRAL
+    for path in root.iter(f"{SVG}path"):
+        numbers = [float(n) for n in re.findall(r"-?[\d.]+", path.get("d"))]
+        assert all(x < left or x > right for x in numbers[::2])
+
+
+def test_blocks_hold_their_options_and_do_not_overlap():
+    blocks = [["e6", "k3"], ["e4"], *[["a long name of an option"]] * 9]
+    root = ET.fromstring(draw_blocks(blocks, title="<chain>"))
+    assert root.findtext(f"{SVG}title") == "<chain>"
+    outer = []
+    for group, names in zip(root.findall(f"{SVG}g"), blocks, strict=True):
+        assert [text.text for text in group.iter(f"{SVG}text")] == names
+        (x, y, w, h), *inner = (
+            tuple(float(rect.get(k)) for k in ("x", "y", "width", "height")) for rect in group.iter(f"{SVG}rect")
+        )
+        assert all(x <= u and u + s <= x + w and y <= v and v + t <= y + h for u, v, s, t in inner)
+        outer.append((x, y, w, h))
+    left, top, width, height = map(float, root.get("viewBox").split())
+    for x, y, w, h in outer:
+        assert left <= x <= x + w <= left + width
+        assert top <= y <= y + h <= top + height
+    for (x, y, w, h), (u, v, s, t) in combinations(outer, 2):
+        assert x + w <= u or u + s <= x or y + h <= v or v + t <= y

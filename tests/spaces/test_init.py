@@ -5,8 +5,17 @@ import sys
 
 import pytest
 
-from crlso.exceptions import UnknownNameError
-from crlso.spaces import get_space, space_names
+import crlso.spaces
+from crlso.exceptions import SpaceError, UnknownNameError
+from crlso.spaces import NasBench201, get_space, read_space, register_space, space_names
+
+CHAIN = "{name: %s, kind: chain, blocks: [{choices: {c: [a, b]}}]}"
+
+
+@pytest.fixture
+def _own_names(monkeypatch):
+    """What a test registers is forgotten after it."""
+    monkeypatch.setattr(crlso.spaces, "_SPACES", dict(crlso.spaces._SPACES))
 
 
 @pytest.mark.parametrize("name", space_names())
@@ -17,6 +26,34 @@ def test_every_listed_name_is_a_space_of_that_name(name):
 def test_unknown_space_lists_the_known_ones():
     with pytest.raises(UnknownNameError, match=r"'martian'.*nasbench201"):
         get_space("martian")
+
+
+@pytest.mark.usefixtures("_own_names")
+@pytest.mark.parametrize("suffix", ["yaml", "yml"])
+def test_a_file_is_a_space_and_from_then_on_so_is_its_name(tmp_path, suffix):
+    path = tmp_path / f"space.{suffix}"
+    path.write_text(CHAIN % "mine")
+    with pytest.raises(UnknownNameError, match=r"goes by its file, which ends in \.yaml or \.yml"):
+        get_space("mine")
+    space = get_space(path)
+    assert get_space(str(path)) is get_space("mine") is space
+    assert "mine" in space_names()
+
+
+@pytest.mark.usefixtures("_own_names")
+def test_a_name_stands_for_one_description():
+    space = register_space(read_space(CHAIN % "mine"))
+    assert register_space(read_space("# the same\n" + CHAIN % "mine")) is space
+    with pytest.raises(SpaceError, match="'mine' was described otherwise before: give this one another name"):
+        register_space(read_space((CHAIN % "mine").replace("b]", "d]")))
+    assert get_space("mine") is space
+
+
+@pytest.mark.usefixtures("_own_names")
+def test_names_that_come_with_crlso_are_taken():
+    for space in (read_space(CHAIN % "mobile"), NasBench201()):
+        with pytest.raises(SpaceError, match="comes with crlso"):
+            register_space(space)
 
 
 def test_importing_spaces_imports_no_torch():

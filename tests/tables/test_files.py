@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from crlso import spaces
 from crlso.exceptions import TableError, UnknownNameError
 from crlso.spaces import get_space
 from crlso.tables import Metric, Table, files, read_table, write_table
@@ -186,3 +187,18 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
         write_table(SMALL, path, overwrite=True)
     assert [file.name for file in tmp_path.iterdir()] == ["t.parquet"]
     assert path.read_bytes() == b"old"
+
+
+def test_a_space_of_ones_own_is_named_by_its_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(spaces, "_SPACES", dict(spaces._SPACES))
+    space, path = tmp_path / "space.yaml", tmp_path / "table.csv"
+    space.write_text("{name: mine, kind: chain, notation: digits, blocks: [{repeat: 3, choices: {c: [a, b]}}]}")
+    path.write_text("arch,accuracy\n011,1\na|a|b,2\n")
+    table = read_table(path, str(space))
+    assert table.space == "mine"
+    assert table.texts == ("011", "001")
+    write_table(table, tmp_path / "table.parquet")
+    for name in (str(space), "mine", None):
+        assert read_table(tmp_path / "table.parquet", name).digest == table.digest
+    with pytest.raises(TableError, match="holds architectures of space mine, not nasbench201"):
+        read_table(tmp_path / "table.parquet", "nasbench201")

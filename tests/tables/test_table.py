@@ -116,7 +116,7 @@ def test_what_cannot_be_measured_is_refused_with_the_rows(measurements, texts, m
 
 
 def test_unknown_names_list_the_known_ones():
-    with pytest.raises(UnknownNameError, match="known: nasbench201"):
+    with pytest.raises(UnknownNameError, match=r"known: .*nasbench201"):
         Table("nasbench999", "t", TEXTS[:1], {ACCURACY: np.ones(1)})
     got = table({ACCURACY: np.ones(1), LOSS: np.ones(1)})
     for look_up in (got.column, got.trials, got.ranked, got.metric, lambda name: got.value(TEXTS[0], name)):

@@ -1,0 +1,110 @@
+"""What a search knows of an architecture before anybody trains it, as blocks of features for a Gaussian process.
+
+Five blocks, all of the class's representative and hence the same for twins: typed nodes and edges, frequent paths,
+statistics over all paths, decisions that are numbers, and the logarithms of exact costs. None costs a training: the
+costs are closed forms, some ten microseconds an architecture. Every block is divided by its typical distance in a
+reference sample, so that one prior fits all of them; a block that does not vary there is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from crlso.architecture import Architecture
+from crlso.graphs import Padded
+from crlso.latent.depths import depth_features
+from crlso.latent.features import option_numbers
+from crlso.latent.population import count_costs
+from crlso.search.paths import encode_paths, frequent_paths
+from crlso.search.process import Blocks, typical_distance
+from crlso.spaces import SearchSpace
+
+BLOCKS = ("edges", "paths", "depths", "decisions", "costs")
+
+_MOST_PATHS = 200
+
+Feature = Callable[[Sequence[Architecture]], Float[np.ndarray, "K F"]]
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A feature and the factors that give its columns the same spread, and its rows unit distance."""
+
+    feature: Feature
+    factors: Float[np.ndarray, "F"]
+
+
+class Descriptor:
+    """Turns architectures into blocks of features, and remembers them by class."""
+
+    def __init__(self, space: SearchSpace, reference: Sequence[Architecture], names: Sequence[str] = BLOCKS) -> None:
+        """Scale the blocks on a sample.
+
+        Args:
+            space: of the architectures.
+            reference: a sample of it, or all there are.
+            names: which of `BLOCKS` to use.
+        """
+        self.space = space
+        representatives = [space.canonical(arch) for arch in reference]
+        features = _features(space, representatives)
+        blocks = [_scaled(features[name], representatives, even=name in _NUMERIC) for name in names]
+        self._blocks = [block for block in blocks if block is not None]
+        self._row_of: dict[str, int] = {}
+        self._rows = [np.zeros((0, len(block.factors)), dtype=np.float32) for block in self._blocks]
+
+    def __call__(self, architectures: Sequence[Architecture]) -> Blocks:
+        """The blocks, a row an architecture."""
+        new = {arch.key: self.space.canonical(arch) for arch in architectures if arch.key not in self._row_of}
+        if new:
+            self._row_of |= {key: len(self._row_of) + row for row, key in enumerate(new)}
+            fresh = [block.feature(list(new.values())) * block.factors for block in self._blocks]
+            self._rows = [np.vstack([old, rows], dtype=np.float32) for old, rows in zip(self._rows, fresh, strict=True)]
+        chosen = [self._row_of[arch.key] for arch in architectures]
+        return [rows[chosen] for rows in self._rows]
+
+
+_NUMERIC = frozenset({"depths", "decisions", "costs"})
+"""Blocks whose columns are of different units; those of the others are indicators."""
+
+
+def _scaled(feature: Feature, representatives: Sequence[Architecture], even: bool) -> _Block | None:
+    rows = feature(representatives)
+    deviations = rows.std(axis=0)
+    if not deviations.any():
+        return None
+    factors = np.where(deviations > 0, 1 / np.maximum(deviations, 1e-12), 0.0) if even else np.ones(rows.shape[1])
+    return _Block(feature, factors / typical_distance(rows * factors))
+
+
+def _features(space: SearchSpace, representatives: Sequence[Architecture]) -> dict[str, Feature]:
+    schema = space.schema
+    columns = frequent_paths((arch.graph for arch in representatives), schema, _MOST_PATHS)
+    numbers = [option_numbers(names) for names in space.options]
+
+    def edges(archs: Sequence[Architecture]) -> Float[np.ndarray, "K F"]:
+        padded = Padded.of([arch.graph for arch in archs], schema)
+        upper = padded.edge_types.numpy()[:, *np.triu_indices(schema.num_nodes, 1)]
+        nodes = padded.node_types.numpy()[:, :, None] == np.arange(len(schema.node_types))
+        typed = upper[:, :, None] == np.arange(len(schema.edge_types))
+        return np.hstack([part.reshape(len(archs), -1) for part in (nodes, typed)]).astype(np.float64)
+
+    def paths(archs: Sequence[Architecture]) -> Float[np.ndarray, "K F"]:
+        return np.array([encode_paths(arch.graph, schema, columns) for arch in archs])
+
+    def depths(archs: Sequence[Architecture]) -> Float[np.ndarray, "K F"]:
+        return depth_features([arch.graph for arch in archs], schema)
+
+    def decisions(archs: Sequence[Architecture]) -> Float[np.ndarray, "K F"]:
+        chosen = np.array([space.choices(arch) for arch in archs])
+        columns = [np.array(values)[chosen[:, n]] for n, values in enumerate(numbers) if values is not None]
+        return np.stack(columns, axis=1) if columns else np.zeros((len(archs), 1))
+
+    def costs(archs: Sequence[Architecture]) -> Float[np.ndarray, "K F"]:
+        return np.log(np.hstack([count_costs(space, archs), np.ones((len(archs), 1))]))
+
+    return {"edges": edges, "paths": paths, "depths": depths, "decisions": decisions, "costs": costs}

@@ -1,0 +1,214 @@
+"""Noisy expected hypervolume improvement [Daulton2021]_, [Ament2023]_, by botorch: `pip install 'crlso[bench]'`.
+
+Each objective has an exact Gaussian process on the normal scores of its values: a sum of Matérn kernels on blocks of
+features of the class's representative, which are edges, paths, counts of operations, decisions that are numbers, and
+costs where networks are known. A question is answered greedily, one architecture after the other, each given those
+before it and those pending, above the worst value told in each objective. Candidates are all open classes where they
+can be listed, changes of the Pareto set and draws elsewhere. The Monte Carlo estimate is taken of a shortlist: those of
+the largest expected improvement on what was told, without noise. With the space that the front leaves cut into boxes
+[l, u], and a candidate's posterior of independent objectives y_q with mean μ_q and deviation σ_q, that is [Yang2019]_
+
+    EHVI = Σ_[l,u] Π_q ( g_q(l_q) - g_q(u_q) ),                                                                   (1)
+    g_q(t) = E max(y_q - t, 0) = σ_q ( φ(s) + s Φ(s) ),    s = (μ_q - t) / σ_q.
+
+Of a single objective it is the noisy expected improvement.
+
+.. [Daulton2021] S. Daulton, M. Balandat, E. Bakshy. Parallel Bayesian Optimization of Multiple Noisy Objectives with
+   Expected Hypervolume Improvement. NeurIPS 2021.
+.. [Ament2023] S. Ament, S. Daulton, D. Eriksson, M. Balandat, E. Bakshy. Unexpected Improvements to Expected
+   Improvement for Bayesian Optimization. NeurIPS 2023.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import lru_cache, partial, reduce
+from itertools import accumulate
+from operator import add
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
+from botorch.exceptions.warnings import BotorchWarning
+from botorch.fit import fit_gpytorch_mll
+from botorch.models import SingleTaskGP
+from botorch.sampling.normal import SobolQMCNormalSampler
+from botorch.utils.multi_objective.box_decompositions.non_dominated import FastNondominatedPartitioning
+from gpytorch.constraints import GreaterThan
+from gpytorch.kernels import Kernel, MaternKernel, ScaleKernel
+from gpytorch.mlls import ExactMarginalLogLikelihood
+from gpytorch.priors import GammaPrior, LogNormalPrior
+from jaxtyping import Float
+from linear_operator.utils.warnings import NumericalWarning
+from scipy.stats import norm, rankdata
+from torch import Tensor
+
+from crlso.architecture import Architecture
+from crlso.exceptions import UnknownNameError
+from crlso.latent.features import (
+    cost_features,
+    decision_features,
+    edge_features,
+    operation_features,
+    path_features,
+)
+from crlso.networks import costs
+from crlso.search.pareto import pareto_front
+from crlso.search.strategy import Strategy, class_values
+from crlso.spaces import SearchSpace
+
+_MOST_LISTED = 20_000  # classes that are all candidates; of larger pools, those around the Pareto set and draws
+_DRAWS = 500
+_SHORTLIST = 128  # candidates whose improvement is estimated with noise and pending
+_SAMPLES = 64  # of the posterior, in that estimate
+_ITERATIONS = 60  # of the fit, enough for its few parameters
+_SHORTEST = 0.025  # length scale
+_CHUNK = 128  # candidates whose posterior is taken at once: their joint covariance is computed on the way
+
+
+class Qnehvi(Strategy):
+    """Bayesian optimisation of the dominated hypervolume."""
+
+    name = "qnehvi"
+    most_objectives: ClassVar[int] = 4
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._blocks = lru_cache(maxsize=1)(partial(encode, self.space))
+
+    def propose(self, n: int, rng: np.random.Generator) -> list[Architecture]:
+        """The batch of the largest expected improvement, put together greedily."""
+        if not self.measured:
+            return []
+        archs, values = class_values(self.measured)
+        front = [arch for arch, best in zip(archs, pareto_front(values), strict=True) if best]
+        listed = self.candidates(front, rng)
+        x, blocks = self._features((*listed, *archs, *self.pending))
+        seen = self.seen
+        rows = [row for row, arch in enumerate(listed) if arch.key not in seen]
+        if not rows:
+            return []
+        told, pending = x[len(listed) :][: len(archs)], x[len(listed) + len(archs) :]
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            torch.manual_seed(int(rng.integers(2**63)))
+            for category in (BotorchWarning, NumericalWarning):  # features beyond the unit cube, early stopping, jitter
+                warnings.simplefilter("ignore", category)
+            y = targets(values)
+            picked = improve(fit(told, y, blocks), told, y, pending, x[rows], n)
+        return [listed[rows[row]] for row in picked]
+
+    def candidates(self, front: Sequence[Architecture], rng: np.random.Generator) -> Sequence[Architecture]:
+        """Architectures of distinct classes: all there are, told ones included, or open ones around the front."""
+        if self.pool.classes is not None and len(self.pool) <= _MOST_LISTED:
+            return self.pool.classes
+        seen = self.seen
+        near = {other.key: other for arch in front for other in self.pool.neighbours(arch) if other.key not in seen}
+        return [*near.values(), *self.pool.sample(_DRAWS, rng, without=seen | near.keys())]
+
+    def _features(self, archs: tuple[Architecture, ...]) -> tuple[Float[Tensor, "K F"], list[int]]:
+        """Rows of features, and how many columns each block has; of listed classes they are the same every time."""
+        distinct = tuple(dict.fromkeys(archs))
+        row = {arch.key: number for number, arch in enumerate(distinct)}
+        blocks = self._blocks(distinct)
+        x = torch.from_numpy(np.hstack(blocks))
+        return x[[row[arch.key] for arch in archs]], [block.shape[1] for block in blocks]
+
+
+def encode(space: SearchSpace, archs: Sequence[Architecture]) -> list[Float[np.ndarray, "K _"]]:
+    """Blocks of features of the classes' representatives."""
+    representatives = [space.canonical(arch) for arch in archs]
+    graphs = [arch.graph for arch in representatives]
+    blocks = [function(graphs, space.schema) for function in (edge_features, path_features, operation_features)]
+    blocks.append(decision_features(representatives, space))
+    with suppress(UnknownNameError):  # a space without networks has no costs
+        counted = [costs(arch) for arch in representatives]
+        blocks.append(cost_features(np.array([[cost.params, cost.flops] for cost in counted], dtype=np.float64)))
+    return [block for block in blocks if block.shape[1]]
+
+
+def targets(values: Float[np.ndarray, "D Q"]) -> Float[Tensor, "D Q"]:
+    """Normal scores, an objective at a time."""
+    return torch.from_numpy(norm.ppf((rankdata(values, axis=0) - 0.5) / len(values)))
+
+
+def reference_point(y: Float[Tensor, "D Q"]) -> Float[Tensor, "Q"]:
+    """The worst told in each objective."""
+    return y.min(dim=0).values
+
+
+def fit(x: Float[Tensor, "D F"], y: Float[Tensor, "D Q"], blocks: Sequence[int]) -> SingleTaskGP:
+    """Independent processes of all objectives, by maximum a posteriori."""
+    batch = torch.Size([y.shape[1]] if y.shape[1] > 1 else [])
+    parts = [_matern(range(end - size, end), batch) for size, end in zip(blocks, accumulate(blocks), strict=True)]
+    model = SingleTaskGP(x, y, covar_module=reduce(add, parts), outcome_transform=None)
+    fit_gpytorch_mll(
+        ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": {"maxiter": _ITERATIONS}}
+    )
+    return model
+
+
+def _matern(columns: range, batch: torch.Size) -> Kernel:
+    """A kernel of some columns; distances grow with the square root of their number, and length scales with them."""
+    prior = LogNormalPrior(0.5 * math.log(len(columns)), 1.0)
+    inner = MaternKernel(
+        active_dims=tuple(columns),
+        batch_shape=batch,
+        lengthscale_prior=prior,
+        lengthscale_constraint=GreaterThan(_SHORTEST, transform=None, initial_value=prior.mode),
+    )
+    return ScaleKernel(inner, batch_shape=batch, outputscale_prior=GammaPrior(2.0, 2.0))
+
+
+@torch.no_grad()
+def improve(
+    model: SingleTaskGP,
+    told: Float[Tensor, "D F"],
+    y: Float[Tensor, "D Q"],
+    pending: Float[Tensor, "P F"],
+    free: Float[Tensor, "K F"],
+    n: int,
+) -> list[int]:
+    """Rows of `free` that together improve the most, first the single best; fewer than n where there are no more."""
+    reference = reference_point(y)
+    sampler = SobolQMCNormalSampler(torch.Size([_SAMPLES]), seed=int(torch.randint(2**31, ())))
+    shared: dict[str, Any] = {"X_baseline": told, "sampler": sampler, "prune_baseline": True}
+    gain: qLogNoisyExpectedImprovement | qLogNoisyExpectedHypervolumeImprovement
+    if y.shape[1] == 1:
+        gain = qLogNoisyExpectedImprovement(model, **shared)
+    else:
+        gain = qLogNoisyExpectedHypervolumeImprovement(model, reference.tolist(), **shared)
+    posteriors = [model.posterior(chunk) for chunk in free.split(_CHUNK)]
+    mean, variance = (torch.cat([getattr(one, name) for one in posteriors]) for name in ("mean", "variance"))
+    promise = expected_improvement(mean, variance.sqrt(), y, reference)
+    shortlist = promise.argsort(descending=True, stable=True)[:_SHORTLIST]
+    picked: list[int] = []
+    for _ in range(min(n, len(shortlist))):
+        gain.set_X_pending(torch.cat([pending, free[picked]]) if len(pending) + len(picked) else None)
+        gains = gain(free[shortlist].unsqueeze(1))
+        gains[torch.isin(shortlist, torch.tensor(picked, dtype=torch.long))] = -torch.inf
+        picked.append(int(shortlist[gains.argmax()]))
+    return picked
+
+
+def expected_improvement(
+    mean: Float[Tensor, "K Q"], std: Float[Tensor, "K Q"], y: Float[Tensor, "D Q"], reference: Float[Tensor, "Q"]
+) -> Float[Tensor, "K"]:
+    """Equation (1), over the front of what was told."""
+    if y.shape[1] == 1:
+        lower, upper = y.max().reshape(1, 1), torch.full((1, 1), torch.inf, dtype=y.dtype)
+    else:
+        lower, upper = FastNondominatedPartitioning(reference, y).get_hypercell_bounds()
+    normal = torch.distributions.Normal(0.0, 1.0)
+
+    def above(threshold: Tensor, mu: Tensor, sigma: Tensor) -> Tensor:
+        s = (mu - threshold) / sigma
+        return torch.where(threshold.isinf(), 0.0, sigma * (normal.log_prob(s).exp() + s * normal.cdf(s)))
+
+    parts = zip(mean[:, None].split(_CHUNK), std[:, None].split(_CHUNK), strict=True)  # of many objectives, many boxes
+    gained = [(above(lower, *part) - above(upper, *part)).clamp(min=0.0).prod(dim=-1).sum(dim=-1) for part in parts]
+    return torch.cat(gained)
