@@ -28,6 +28,7 @@ class LatentConfig(BaseModel):
     latent: PositiveInt = Field(10, description="Z")
     hidden: PositiveInt = Field(128, description="width of encoder and heads")
     decoder_hidden: PositiveInt = 192
+    by_volume: bool = Field(False, description="learn the share of the ball that lies further inside, not the radius")
     members: PositiveInt = Field(4, description="M, concave networks in the ensemble")
     icnn_hidden: PositiveInt = 64
     icnn_layers: PositiveInt = 2
@@ -60,7 +61,9 @@ PRESETS: dict[str, LatentConfig] = {
         latent=32,
         hidden=256,
         decoder_hidden=256,
+        by_volume=True,
         posterior_std=0.1,
+        quantile=20.0,
         reconstruction=15.0,
         tessellation=0.0,
         epochs=26,

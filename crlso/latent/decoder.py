@@ -61,7 +61,7 @@ class GraphDecoder(nn.Module):
         self.rows = free.nonzero().squeeze(1)
 
     def cross_entropy(self, z: Float[Tensor, "B Z"], graphs: Padded) -> Float[Tensor, ""]:
-        """Mean over nodes plus mean over possible edges, in nats, of writing what of the given graphs is not settled."""
+        """Mean over nodes plus mean over possible edges, in nats, of writing what is not settled of graphs."""
         hidden, last = self.trunk[:-1](z), cast(nn.Linear, self.trunk[-1])
         flat = F.linear(hidden, last.weight[self.rows], last.bias[self.rows]) if self.rows is not None else last(hidden)
         nodes = graphs.node_types[:, self.free_nodes]

@@ -20,7 +20,7 @@ from crlso.graphs import Padded
 from crlso.spaces import SearchSpace
 
 _MOST_PATHS = 1000  # columns; of more sequences the most frequent are kept
-_MOST_A_GRAPH = 256  # paths; in graphs with more of them, as in long chains, they say nothing that edges do not
+MOST_PATHS_A_GRAPH = 256  # paths; in graphs with more of them, as in long chains, they say nothing that edges do not
 
 
 def edge_features(graphs: Sequence[Graph], schema: Schema) -> Float[np.ndarray, "K F"]:
@@ -35,9 +35,9 @@ def edge_features(graphs: Sequence[Graph], schema: Schema) -> Float[np.ndarray, 
 
 def path_features(graphs: Sequence[Graph], schema: Schema) -> Float[np.ndarray, "K F"]:
     """Which operation sequences lead from a source to a sink; no column where paths are too many."""
-    if max(_count_paths(graph, schema) for graph in graphs) > _MOST_A_GRAPH:
+    if max(count_paths(graph, schema) for graph in graphs) > MOST_PATHS_A_GRAPH:
         return np.zeros((len(graphs), 0))
-    sequences = [_paths(graph, schema) for graph in graphs]
+    sequences = [operation_paths(graph, schema) for graph in graphs]
     found = Counter(path for paths in sequences for path in paths)
     kept = sorted(sorted(found, key=lambda path: (-found[path], path))[:_MOST_PATHS])
     columns = {path: column for column, path in enumerate(kept)}
@@ -113,7 +113,7 @@ def option_numbers(names: Sequence[str]) -> list[float] | None:
     return [float(match[2]) for match in matches]
 
 
-def _count_paths(graph: Graph, schema: Schema) -> int:
+def count_paths(graph: Graph, schema: Schema) -> int:
     counts: list[int] = []
     for node, kind in enumerate(graph.node_types.tolist()):
         arriving = sum(counts[source] for source in range(node) if graph.edge_types[source, node])
@@ -123,7 +123,7 @@ def _count_paths(graph: Graph, schema: Schema) -> int:
     )
 
 
-def _paths(graph: Graph, schema: Schema) -> set[tuple[str, ...]]:
+def operation_paths(graph: Graph, schema: Schema) -> set[tuple[str, ...]]:
     reached: list[set[tuple[str, ...]]] = []
     ends: set[tuple[str, ...]] = set()
     rows = graph.edge_types.T.tolist()

@@ -51,6 +51,11 @@ class Ball:
         share = torch.rand(n, 1, generator=generator, device=generator.device)
         return self.radius * share * self._directions(n, generator)
 
+    def spread(self, z: Float[Tensor, "B Z"], generator: torch.Generator) -> Float[Tensor, "B Z"]:
+        """The same directions, at the radii that the uniform prior has."""
+        share = torch.rand(len(z), 1, generator=generator, device=z.device)
+        return self.radius * share ** (1 / self.dims) * F.normalize(z, dim=-1)
+
     def project(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
         """The nearest points of the ball."""
         norm = z.norm(dim=-1, keepdim=True)

@@ -152,10 +152,15 @@ class PublishedObjective:
 
 
 class Reconstruction:
-    """Without labels: every architecture is decoded from the noisy surroundings of its latent."""
+    """Without labels: every architecture is decoded from the noisy surroundings of its latent.
+
+    Volume matching gives architectures their radius once there are labels. Until then any radius may become theirs:
+    one is drawn every time, and what labels move later is decoded as well as before.
+    """
 
     def __init__(self, model: GraphVAE, targets: Targets, graphs: Collated) -> None:  # noqa: ARG002  as its peers
         self.model = model
+        self.ball = model.ball
         self.targets = targets
 
     def start_epoch(self) -> None:
@@ -163,6 +168,8 @@ class Reconstruction:
 
     def __call__(self, batch: Int[Tensor, "B"], posterior: Posterior, generator: torch.Generator) -> Losses:
         """Losses of a mini-batch of classes, each a mean in its own unit."""
+        if self.model.config.objective == "volume-matched":
+            posterior = Posterior(self.ball.spread(posterior.mean, generator), posterior.log_variance)
         z = posterior.sample(generator, self.model.config.posterior_std)
         return {
             "reconstruction": self.model.decoder.cross_entropy(z, self.targets.graphs.subset(batch)),

@@ -8,18 +8,18 @@ reference sample, so that one prior fits all of them; a block that does not vary
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
-from crlso.architecture import Architecture
+from crlso.architecture import Architecture, Schema
 from crlso.graphs import Padded
 from crlso.latent.depths import depth_features
-from crlso.latent.features import option_numbers
+from crlso.latent.features import MOST_PATHS_A_GRAPH, count_paths, operation_paths, option_numbers
 from crlso.latent.population import count_costs
-from crlso.search.paths import encode_paths, frequent_paths
 from crlso.search.process import Blocks, typical_distance
 from crlso.spaces import SearchSpace
 
@@ -83,7 +83,7 @@ def _scaled(feature: Feature, representatives: Sequence[Architecture], even: boo
 
 def _features(space: SearchSpace, representatives: Sequence[Architecture]) -> dict[str, Feature]:
     schema = space.schema
-    columns = frequent_paths((arch.graph for arch in representatives), schema, _MOST_PATHS)
+    columns = _frequent_paths(representatives, schema)
     numbers = [option_numbers(names) for names in space.options]
 
     def edges(archs: Sequence[Architecture]) -> Float[np.ndarray, "K F"]:
@@ -94,7 +94,11 @@ def _features(space: SearchSpace, representatives: Sequence[Architecture]) -> di
         return np.hstack([part.reshape(len(archs), -1) for part in (nodes, typed)]).astype(np.float64)
 
     def paths(archs: Sequence[Architecture]) -> Float[np.ndarray, "K F"]:
-        return np.array([encode_paths(arch.graph, schema, columns) for arch in archs])
+        present = np.zeros((len(archs), max(1, len(columns))))
+        for row, arch in zip(present, archs, strict=True):
+            found = operation_paths(arch.graph, schema) if columns else ()
+            row[[columns[path] for path in found if path in columns]] = 1.0
+        return present
 
     def depths(archs: Sequence[Architecture]) -> Float[np.ndarray, "K F"]:
         return depth_features([arch.graph for arch in archs], schema)
@@ -108,3 +112,13 @@ def _features(space: SearchSpace, representatives: Sequence[Architecture]) -> di
         return np.log(np.hstack([count_costs(space, archs), np.ones((len(archs), 1))]))
 
     return {"edges": edges, "paths": paths, "depths": depths, "decisions": decisions, "costs": costs}
+
+
+def _frequent_paths(representatives: Sequence[Architecture], schema: Schema) -> dict[tuple[str, ...], int]:
+    """The most frequent operation sequences, numbered; none where a graph has too many to list."""
+    graphs = [arch.graph for arch in representatives]
+    if max(count_paths(graph, schema) for graph in graphs) > MOST_PATHS_A_GRAPH:
+        return {}
+    found = Counter(path for graph in graphs for path in operation_paths(graph, schema))
+    ranked = sorted(found, key=lambda path: (-found[path], path))
+    return {path: column for column, path in enumerate(ranked[:_MOST_PATHS])}

@@ -49,7 +49,9 @@ class Kernel:
     scales: Float[np.ndarray, "b"]
     noise: float
 
-    def __call__(self, a: Blocks, b: Blocks) -> Float[np.ndarray, "A B"]:
+    def __call__(
+        self, a: list[Float[np.ndarray, "A _"]], b: list[Float[np.ndarray, "B _"]]
+    ) -> Float[np.ndarray, "A B"]:
         """Covariances of the noiseless values."""
         parts = (
             amplitude * np.exp(squared_distances(x, y) / (-2 * scale**2))

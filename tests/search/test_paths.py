@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crlso.architecture import Graph, Schema
-from crlso.search.peers import paths as module
+from crlso.search import paths as module
 from crlso.search.paths import encode_paths, frequent_paths, paths
 from crlso.spaces import get_space
 

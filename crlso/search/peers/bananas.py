@@ -2,10 +2,10 @@
 
 Every candidate's utility is a draw from the normal distribution that has the mean and the spread of the five networks'
 predictions (independent Thompson sampling). Settings of the paper where they serve: five members, 20 units a layer,
-Adam at 0.01, absolute errors. Deviations, each because it found the optimum of NAS-Bench-201 sooner:
-the networks have 3 layers, not 10 to 20; they fit normal scores, where the paper's
-percentage loss needs a lower bound of the error that only those know who know the benchmark; the choices are features
-beside the paths; where all classes can be listed, all of them are candidates, not only mutations of the best.
+Adam at 0.01, absolute errors. Deviations, each because it found the optimum of NAS-Bench-201 sooner: the networks have
+3 layers, not 10 to 20; they fit normal scores, where the paper's percentage loss needs a lower bound of the error that
+only those know who know the benchmark; the choices are features beside the paths; where all classes can be listed, all
+of them are candidates, not only mutations of the best.
 
 .. [White2021] C. White, W. Neiswanger, Y. Savani. BANANAS: Bayesian Optimization with Neural Architectures for Neural
    Architecture Search. AAAI 2021.

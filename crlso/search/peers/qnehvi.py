@@ -1,17 +1,19 @@
 """Noisy expected hypervolume improvement [Daulton2021]_, [Ament2023]_, by botorch: `pip install 'crlso[bench]'`.
 
-Each objective has an exact Gaussian process on the normal scores of its values: a sum of Matérn kernels on blocks of
-features of the class's representative, which are edges, paths, counts of operations, decisions that are numbers, and
-costs where networks are known. A question is answered greedily, one architecture after the other, each given those
-before it and those pending, above the worst value told in each objective. Candidates are all open classes where they
-can be listed, changes of the Pareto set and draws elsewhere. The Monte Carlo estimate is taken of a shortlist: those of
-the largest expected improvement on what was told, without noise. With the space that the front leaves cut into boxes
-[l, u], and a candidate's posterior of independent objectives y_q with mean μ_q and deviation σ_q, that is [Yang2019]_
+Each objective has an exact Gaussian process on the normal scores of its values, a sum of Matérn kernels on blocks of
+features of the class's representative: edges, paths, counts of operations, decisions that are numbers, and costs where
+networks are known. Volumes are of values again, not of scores, above the worst value told in each objective. A question
+is answered greedily, one architecture after the other, each given those before it and those pending. Candidates are all
+open classes where they can be listed, changes of the Pareto set and draws elsewhere. The Monte Carlo estimate is taken
+of a shortlist: those of the largest expected improvement on what was told, without noise. With the space that the front
+leaves cut into boxes [l, u], and a candidate's values y_q independent, that is [Yang2019]_
 
-    EHVI = Σ_[l,u] Π_q ( g_q(l_q) - g_q(u_q) ),                                                                   (1)
-    g_q(t) = E max(y_q - t, 0) = σ_q ( φ(s) + s Φ(s) ),    s = (μ_q - t) / σ_q.
+    EHVI = Σ_[l,u] Π_q E clip(y_q - l_q, 0, u_q - l_q),                                                           (1)
 
-Of a single objective it is the noisy expected improvement.
+expectations by Gauss-Hermite quadrature. Of a single objective it is the noisy expected improvement.
+
+Deviations, each because the dominated volume is larger (docs/results/pareto.md): the reference is not the front's nadir,
+which leaves the ends of the front unexplored.
 
 .. [Daulton2021] S. Daulton, M. Balandat, E. Bakshy. Parallel Bayesian Optimization of Multiple Noisy Objectives with
    Expected Hypervolume Improvement. NeurIPS 2021.
@@ -25,6 +27,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache, partial, reduce
 from itertools import accumulate
 from operator import add
@@ -34,6 +37,8 @@ import numpy as np
 import torch
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
+from botorch.acquisition.multi_objective.objective import GenericMCMultiOutputObjective
+from botorch.acquisition.objective import GenericMCObjective
 from botorch.exceptions.warnings import BotorchWarning
 from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
@@ -67,6 +72,8 @@ _DRAWS = 500
 _SHORTLIST = 128  # candidates whose improvement is estimated with noise and pending
 _SAMPLES = 64  # of the posterior, in that estimate
 _ITERATIONS = 60  # of the fit, enough for its few parameters
+_FENCE = 1.5  # of quartile ranges below the first quartile
+_NODES = 16  # of the quadrature
 _SHORTEST = 0.025  # length scale
 _CHUNK = 128  # candidates whose posterior is taken at once: their joint covariance is computed on the way
 
@@ -98,8 +105,8 @@ class Qnehvi(Strategy):
             torch.manual_seed(int(rng.integers(2**63)))
             for category in (BotorchWarning, NumericalWarning):  # features beyond the unit cube, early stopping, jitter
                 warnings.simplefilter("ignore", category)
-            y = targets(values)
-            picked = improve(fit(told, y, blocks), told, y, pending, x[rows], n)
+            warp = Warp.of(values)
+            picked = improve(fit(told, warp.scores, blocks), warp, told, pending, x[rows], n)
         return [listed[rows[row]] for row in picked]
 
     def candidates(self, front: Sequence[Architecture], rng: np.random.Generator) -> Sequence[Architecture]:
@@ -131,14 +138,52 @@ def encode(space: SearchSpace, archs: Sequence[Architecture]) -> list[Float[np.n
     return [block for block in blocks if block.shape[1]]
 
 
-def targets(values: Float[np.ndarray, "D Q"]) -> Float[Tensor, "D Q"]:
-    """Normal scores, an objective at a time."""
-    return torch.from_numpy(norm.ppf((rankdata(values, axis=0) - 0.5) / len(values)))
+@dataclass(frozen=True)
+class Warp:
+    """The monotone map from normal scores to values, linear between what was told; an objective at a time.
+
+    Beyond the best it goes on at the mean slope from the median to the best, below the worst it stays. Values are
+    standardised, and outliers on the lower side drawn in to Tukey's fence, as Ax does: the volume counts from there.
+
+    Attributes:
+        scores: of what was told, the processes' targets.
+        values: of what was told.
+        knots: scores and values of each objective in ascending order, the ends beyond what was told included.
+    """
+
+    scores: Float[Tensor, "D Q"]
+    values: Float[Tensor, "D Q"]
+    knots: tuple[tuple[Float[Tensor, "_"], Float[Tensor, "_"]], ...]
+
+    @classmethod
+    def of(cls, values: Float[np.ndarray, "D Q"]) -> Warp:
+        """Learn the map of each objective."""
+        scores = norm.ppf((rankdata(values, axis=0) - 0.5) / len(values))
+        first, third = np.quantile(values, (0.25, 0.75), axis=0)
+        fenced = np.maximum(values, first - _FENCE * (third - first))
+        spread = fenced.std(axis=0)
+        fenced = (fenced - fenced.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+        knots = tuple(_knots(*columns) for columns in zip(scores.T, fenced.T, strict=True))
+        return cls(torch.from_numpy(scores), torch.from_numpy(fenced), knots)
+
+    def __call__(self, scores: Float[Tensor, "*B Q"]) -> Float[Tensor, "*B Q"]:
+        """Values at scores."""
+        columns = []
+        for column, (x, y) in zip(scores.unbind(dim=-1), self.knots, strict=True):
+            right = torch.searchsorted(x, column.contiguous()).clamp(1, len(x) - 1)
+            share = (column - x[right - 1]) / (x[right] - x[right - 1])
+            columns.append(torch.lerp(y[right - 1], y[right], share))
+        return torch.stack(columns, dim=-1)
 
 
-def reference_point(y: Float[Tensor, "D Q"]) -> Float[Tensor, "Q"]:
-    """The worst told in each objective."""
-    return y.min(dim=0).values
+def _knots(
+    scores: Float[np.ndarray, "D"], values: Float[np.ndarray, "D"]
+) -> tuple[Float[Tensor, "_"], Float[Tensor, "_"]]:
+    x, first = np.unique(scores, return_index=True)
+    y = values[first]
+    slope = (y[-1] - np.median(y)) / x[-1] if x[-1] > 0 else 1.0
+    x, y = np.hstack([x[0] - 1, x, x[-1] + 1]), np.hstack([y[0], y, y[-1] + slope])
+    return torch.from_numpy(x), torch.from_numpy(y)
 
 
 def fit(x: Float[Tensor, "D F"], y: Float[Tensor, "D Q"], blocks: Sequence[int]) -> SingleTaskGP:
@@ -167,25 +212,17 @@ def _matern(columns: range, batch: torch.Size) -> Kernel:
 @torch.no_grad()
 def improve(
     model: SingleTaskGP,
+    warp: Warp,
     told: Float[Tensor, "D F"],
-    y: Float[Tensor, "D Q"],
     pending: Float[Tensor, "P F"],
     free: Float[Tensor, "K F"],
     n: int,
 ) -> list[int]:
     """Rows of `free` that together improve the most, first the single best; fewer than n where there are no more."""
-    reference = reference_point(y)
-    sampler = SobolQMCNormalSampler(torch.Size([_SAMPLES]), seed=int(torch.randint(2**31, ())))
-    shared: dict[str, Any] = {"X_baseline": told, "sampler": sampler, "prune_baseline": True}
-    gain: qLogNoisyExpectedImprovement | qLogNoisyExpectedHypervolumeImprovement
-    if y.shape[1] == 1:
-        gain = qLogNoisyExpectedImprovement(model, **shared)
-    else:
-        gain = qLogNoisyExpectedHypervolumeImprovement(model, reference.tolist(), **shared)
+    gain = _acquisition(model, warp, told)
     posteriors = [model.posterior(chunk) for chunk in free.split(_CHUNK)]
-    mean, variance = (torch.cat([getattr(one, name) for one in posteriors]) for name in ("mean", "variance"))
-    promise = expected_improvement(mean, variance.sqrt(), y, reference)
-    shortlist = promise.argsort(descending=True, stable=True)[:_SHORTLIST]
+    promise = [expected_improvement(warp, one.mean, one.variance.sqrt()) for one in posteriors]
+    shortlist = torch.cat(promise).argsort(descending=True, stable=True)[:_SHORTLIST]
     picked: list[int] = []
     for _ in range(min(n, len(shortlist))):
         gain.set_X_pending(torch.cat([pending, free[picked]]) if len(pending) + len(picked) else None)
@@ -195,20 +232,30 @@ def improve(
     return picked
 
 
-def expected_improvement(
-    mean: Float[Tensor, "K Q"], std: Float[Tensor, "K Q"], y: Float[Tensor, "D Q"], reference: Float[Tensor, "Q"]
-) -> Float[Tensor, "K"]:
-    """Equation (1), over the front of what was told."""
-    if y.shape[1] == 1:
-        lower, upper = y.max().reshape(1, 1), torch.full((1, 1), torch.inf, dtype=y.dtype)
+def _acquisition(
+    model: SingleTaskGP, warp: Warp, told: Float[Tensor, "D F"]
+) -> qLogNoisyExpectedImprovement | qLogNoisyExpectedHypervolumeImprovement:
+    """Noisy expected improvement in the values that the warp gives, whatever is pending yet to be said."""
+    sampler = SobolQMCNormalSampler(torch.Size([_SAMPLES]), seed=int(torch.randint(2**31, ())))
+    shared: dict[str, Any] = {"X_baseline": told, "sampler": sampler, "prune_baseline": True}
+    if len(warp.knots) == 1:
+        single = GenericMCObjective(lambda scores, X=None: warp(scores).squeeze(-1))  # noqa: ARG005, N803 (botorch's)
+        return qLogNoisyExpectedImprovement(model, objective=single, **shared)
+    several = GenericMCMultiOutputObjective(lambda scores, X=None: warp(scores))  # noqa: ARG005, N803
+    reference = warp.values.min(dim=0).values
+    return qLogNoisyExpectedHypervolumeImprovement(model, reference.tolist(), objective=several, **shared)
+
+
+def expected_improvement(warp: Warp, mean: Float[Tensor, "K Q"], std: Float[Tensor, "K Q"]) -> Float[Tensor, "K"]:
+    """Equation (1) for scores of that mean and deviation, over the front of what was told."""
+    values, reference = warp.values, warp.values.min(dim=0).values
+    if values.shape[1] == 1:
+        lower, upper = values.max().reshape(1, 1), torch.full_like(values[:1], torch.inf)
     else:
-        lower, upper = FastNondominatedPartitioning(reference, y).get_hypercell_bounds()
-    normal = torch.distributions.Normal(0.0, 1.0)
-
-    def above(threshold: Tensor, mu: Tensor, sigma: Tensor) -> Tensor:
-        s = (mu - threshold) / sigma
-        return torch.where(threshold.isinf(), 0.0, sigma * (normal.log_prob(s).exp() + s * normal.cdf(s)))
-
-    parts = zip(mean[:, None].split(_CHUNK), std[:, None].split(_CHUNK), strict=True)  # of many objectives, many boxes
-    gained = [(above(lower, *part) - above(upper, *part)).clamp(min=0.0).prod(dim=-1).sum(dim=-1) for part in parts]
-    return torch.cat(gained)
+        lower, upper = FastNondominatedPartitioning(reference, values).get_hypercell_bounds()
+    nodes, weights = (torch.from_numpy(part) for part in np.polynomial.hermite_e.hermegauss(_NODES))
+    drawn = warp(mean[:, None] + std[:, None] * nodes[:, None])[:, :, None]
+    inside = (drawn.minimum(upper) - lower).clamp(min=0.0)
+    share = weights / weights.sum()
+    gained: Float[Tensor, "K"] = torch.einsum("h,khcq->kcq", share, inside).prod(dim=-1).sum(dim=-1)
+    return gained

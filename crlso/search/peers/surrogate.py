@@ -70,9 +70,7 @@ def one_hot_choices(strategy: Strategy, arch: Architecture) -> Float[np.ndarray,
     return np.concatenate([np.eye(len(names))[chosen] for names, chosen in zip(space.options, choices, strict=True)])
 
 
-def open_candidates(
-    strategy: Strategy, best: Sequence[Architecture], rng: np.random.Generator
-) -> list[Architecture]:
+def open_candidates(strategy: Strategy, best: Sequence[Architecture], rng: np.random.Generator) -> list[Architecture]:
     """Open architectures, one a class: all there are, or those around the first few of the best and some draws."""
     pool, seen = strategy.pool, strategy.seen
     if pool.classes is not None and len(pool) <= _MOST_SCORED:

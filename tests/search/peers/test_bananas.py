@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.stats import kendalltau
 
-from crlso.search.peers.bananas import Bananas, Ensemble
 from crlso.search.paths import paths
+from crlso.search.peers.bananas import Bananas, Ensemble
 from crlso.search.pool import Pool
 from crlso.spaces import get_space
 
