@@ -66,7 +66,7 @@ PRESETS: dict[str, LatentConfig] = {
         quantile=20.0,
         reconstruction=15.0,
         tessellation=0.0,
-        epochs=26,
+        epochs=20,
         learning_rate=1e-2,
         weight_decay=1e-4,
     ),

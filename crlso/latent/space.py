@@ -33,6 +33,9 @@ from crlso.spaces import SearchSpace
 _TAUGHT = 20_000
 """Sampled classes that the teacher ranks."""
 
+_GENTLE = 0.4
+"""Share of the learning rate with which labels move latents: more of it unlearns how to decode."""
+
 
 @dataclass(frozen=True, eq=False)
 class LatentSpace:
@@ -83,7 +86,7 @@ class LatentSpace:
         return population, np.vstack([self.costs[: len(some)], count_costs(self.space, new.values())])
 
     def tuned(
-        self, architectures: Sequence[Architecture], values: Float[np.ndarray, "D"], *, epochs: int = 10, seed: int = 0
+        self, architectures: Sequence[Architecture], values: Float[np.ndarray, "D"], *, epochs: int = 30, seed: int = 0
     ) -> LatentSpace:
         """The space after labels have moved its latents and taught its concave ensemble.
 
@@ -102,7 +105,8 @@ class LatentSpace:
         everyone = np.ones(len(population), dtype=bool)
         targets = Targets(population, self.space.schema, taught, everyone, costs, device)
         vae = deepcopy(self.vae).requires_grad_(True)
-        vae.config = vae.config.model_copy(update={"epochs": epochs})
+        rate = _GENTLE * vae.config.learning_rate
+        vae.config = vae.config.model_copy(update={"epochs": epochs, "learning_rate": rate})
         graphs = vae.collate(arch.graph for arch in population.representatives)
         trainer = Trainer(vae, targets, graphs, seed, device)
         trainer.fit()

@@ -44,7 +44,7 @@ from crlso.search.describe import Descriptor
 from crlso.search.process import Posterior, Prior, fit_kernel, improve_in_turn, normal_scores
 from crlso.search.strategy import Strategy, class_values
 
-PRIOR = Prior(reach=1.9, reach_spread=0.5, noise=0.2, noise_spread=0.5)
+PRIOR = Prior(reach=2.5, reach_spread=0.5, noise=0.3, noise_spread=0.5)
 """Long scales and much noise: what is told later is good throughout and differs by noise (docs/results/search.md)."""
 
 _MEMBERS = 4

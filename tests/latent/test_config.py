@@ -35,7 +35,7 @@ def test_a_config_survives_json():
 @pytest.mark.parametrize(
     ("preset", "change", "error", "message"),
     [
-        ("papre", "latent=5", UnknownNameError, "unknown preset 'papre'; known: default, large, paper"),
+        ("papre", "latent=5", UnknownNameError, "unknown preset 'papre'; known: default, large, listed, paper"),
         ("default", "laten=5", UnknownNameError, "unknown setting 'laten'; known: .*epochs.*latent"),
         ("default", "", UnknownNameError, "unknown setting ''; known: "),
         ("default", "latent=0", ProblemError, "latent: .*greater than 0"),

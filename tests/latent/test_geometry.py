@@ -105,3 +105,14 @@ def test_unknown_values_do_not_count():
     known = np.array([True, False, True])
     values, mass = np.array([1.0, np.nan, 2.0]), np.array([3, 500, 1])
     assert class_quantiles(values, mass, known).tolist() == [0.625, 1.0, 0.125]
+
+
+def test_spreading_keeps_directions_and_draws_radii_of_the_prior():
+    """The share of the ball inside the drawn radius is uniform: within five standard deviations."""
+    ball, generator = Ball(6, 2.0), torch.Generator().manual_seed(0)
+    z = torch.randn(4000, 6, generator=generator)
+    spread = ball.spread(z, generator)
+    torch.testing.assert_close(torch.nn.functional.cosine_similarity(spread, z), torch.ones(4000))
+    share = ball.share(spread)
+    assert share.max() <= 1 + 1e-5
+    assert abs(share.mean().item() - 0.5) < 5 * (1 / 12 / 4000) ** 0.5

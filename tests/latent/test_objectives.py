@@ -134,7 +134,7 @@ REACHED = {
         "score": {"encoder", "head", "ensemble"},
         "divergence": {"encoder", "head"},
     },
-    "unlabelled": {"reconstruction": {"encoder", "head", "decoder"}, "divergence": {"encoder", "head"}},
+    "unlabelled": {"reconstruction": {"encoder", "head", "decoder"}},
 }
 
 

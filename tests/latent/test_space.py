@@ -10,8 +10,8 @@ from crlso.latent.space import explore
 from crlso.spaces import get_space
 
 SPACE = get_space("darts")
-SIZES = {"population": 300, "latent": 16, "hidden": 64, "decoder_hidden": 64}
-SMALL = PRESETS["large"].model_copy(update={**SIZES, "epochs": 60, "batch": 32, "cost": 0.1})
+SIZES = {"population": 1000, "latent": 16, "hidden": 64, "decoder_hidden": 64}
+SMALL = PRESETS["large"].model_copy(update={**SIZES, "epochs": 20, "batch": 32, "cost": 0.1})
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_labels_rank_what_they_have_not_seen(explored):
     archs = SPACE.sample(160, np.random.default_rng(9))
     values = np.array([SPACE.canonical(arch).text.count("conv") for arch in archs], dtype=float)
     before = explored.encode(archs)
-    tuned = explored.tuned(archs[:60], values[:60], epochs=10)
+    tuned = explored.tuned(archs[:60], values[:60], epochs=30)
     with torch.no_grad():
         scores = tuned.vae.score(tuned.encode(archs[60:])).numpy()
     assert kendalltau(scores, values[60:]).statistic > 0.4

@@ -67,6 +67,18 @@ def test_the_gaussian_head_goes_anywhere():
     assert posterior.log_variance.std() > 0
 
 
+def test_by_volume_the_head_learns_the_share_that_lies_further_inside():
+    """Both heads give the same share where the ball is one-dimensional, and this one gives it in any dimensions."""
+    features = torch.randn(50, 8)
+    for dims in (1, 32):
+        torch.manual_seed(4)
+        ball = Ball(dims, 2.0)
+        head = PolarHead(8, ball, by_volume=True)
+        torch.testing.assert_close(
+            ball.share(head(features).mean), torch.sigmoid(head.radius(features) + 1.5).squeeze(1), rtol=1e-4, atol=1e-6
+        )
+
+
 def test_balls_hold_their_priors():
     uniform, normal = latent_ball(LatentConfig(latent=7)), latent_ball(PRESETS["paper"])
     assert (uniform.dims, uniform.radius, uniform.prior) == (7, 3.0, "uniform")

@@ -1,19 +1,16 @@
 """Noisy expected hypervolume improvement [Daulton2021]_, [Ament2023]_, by botorch: `pip install 'crlso[bench]'`.
 
-Each objective has an exact Gaussian process on the normal scores of its values, a sum of Matérn kernels on blocks of
-features of the class's representative: edges, paths, counts of operations, decisions that are numbers, and costs where
-networks are known. Volumes are of values again, not of scores, above the worst value told in each objective. A question
-is answered greedily, one architecture after the other, each given those before it and those pending. Candidates are all
-open classes where they can be listed, changes of the Pareto set and draws elsewhere. The Monte Carlo estimate is taken
-of a shortlist: those of the largest expected improvement on what was told, without noise. With the space that the front
-leaves cut into boxes [l, u], and a candidate's values y_q independent, that is [Yang2019]_
+Each objective has an exact Gaussian process on the normal scores of its values, with one squared exponential on each
+block of what is known before training, the same as crlso has (`crlso.search.describe`). Volumes are of values again, not
+of scores, and begin at the worst value told in each objective: from the nadir of the front, which botorch takes by
+default, its ends stay unexplored. A question is answered greedily, one architecture after the other, each given those
+before it and those pending. Candidates are all open classes where they can be listed, changes of the Pareto set and
+draws elsewhere. The Monte Carlo estimate is taken of a shortlist: those of the largest expected improvement on what was
+told, without noise. With the space that the front leaves cut into boxes [l, u], and a candidate's values y_q independent, that is [Yang2019]_
 
     EHVI = Σ_[l,u] Π_q E clip(y_q - l_q, 0, u_q - l_q),                                                           (1)
 
 expectations by Gauss-Hermite quadrature. Of a single objective it is the noisy expected improvement.
-
-Deviations, each because the dominated volume is larger (docs/results/pareto.md): the reference is not the front's nadir,
-which leaves the ends of the front unexplored.
 
 .. [Daulton2021] S. Daulton, M. Balandat, E. Bakshy. Parallel Bayesian Optimization of Multiple Noisy Objectives with
    Expected Hypervolume Improvement. NeurIPS 2021.
@@ -28,8 +25,8 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache, partial, reduce
-from itertools import accumulate
+from functools import cached_property, reduce
+from itertools import accumulate, pairwise
 from operator import add
 from typing import Any, ClassVar
 
@@ -39,43 +36,43 @@ from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
 from botorch.acquisition.multi_objective.objective import GenericMCMultiOutputObjective
 from botorch.acquisition.objective import GenericMCObjective
+from botorch.exceptions.errors import ModelFittingError
 from botorch.exceptions.warnings import BotorchWarning
 from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
 from botorch.sampling.normal import SobolQMCNormalSampler
 from botorch.utils.multi_objective.box_decompositions.non_dominated import FastNondominatedPartitioning
 from gpytorch.constraints import GreaterThan
-from gpytorch.kernels import Kernel, MaternKernel, ScaleKernel
+from gpytorch.kernels import Kernel, RBFKernel, ScaleKernel
+from gpytorch.likelihoods import GaussianLikelihood
 from gpytorch.mlls import ExactMarginalLogLikelihood
-from gpytorch.priors import GammaPrior, LogNormalPrior
+from gpytorch.priors import LogNormalPrior
 from jaxtyping import Float
 from linear_operator.utils.warnings import NumericalWarning
 from scipy.stats import norm, rankdata
 from torch import Tensor
 
 from crlso.architecture import Architecture
-from crlso.exceptions import UnknownNameError
-from crlso.latent.features import (
-    cost_features,
-    decision_features,
-    edge_features,
-    operation_features,
-    path_features,
-)
-from crlso.networks import costs
+from crlso.search.describe import Descriptor
 from crlso.search.pareto import pareto_front
+from crlso.search.process import Prior
 from crlso.search.strategy import Strategy, class_values
-from crlso.spaces import SearchSpace
 
 _MOST_LISTED = 20_000  # classes that are all candidates; of larger pools, those around the Pareto set and draws
 _DRAWS = 500
+_REFERENCE = 2000  # architectures on which features are scaled where classes are not listed
 _SHORTLIST = 128  # candidates whose improvement is estimated with noise and pending
 _SAMPLES = 64  # of the posterior, in that estimate
-_ITERATIONS = 60  # of the fit, enough for its few parameters
-_FENCE = 1.5  # of quartile ranges below the first quartile
-_NODES = 16  # of the quadrature
-_SHORTEST = 0.025  # length scale
 _CHUNK = 128  # candidates whose posterior is taken at once: their joint covariance is computed on the way
+_NODES = 16  # of the quadrature
+_FENCE = 1.5  # of quartile ranges below the first quartile
+_ITERATIONS = 60  # of the fit, enough for its few parameters
+_LEAST_NOISE = 1e-4
+_SHORTEST = 1e-3  # length scale, of a block's typical distance
+
+
+PRIOR = Prior(reach=1.9, reach_spread=0.5, noise=0.1, noise_spread=1.0)
+"""Long scales; objectives such as exact costs have no noise, others much."""
 
 
 class Qnehvi(Strategy):
@@ -84,58 +81,41 @@ class Qnehvi(Strategy):
     name = "qnehvi"
     most_objectives: ClassVar[int] = 4
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._blocks = lru_cache(maxsize=1)(partial(encode, self.space))
-
     def propose(self, n: int, rng: np.random.Generator) -> list[Architecture]:
         """The batch of the largest expected improvement, put together greedily."""
         if not self.measured:
             return []
         archs, values = class_values(self.measured)
         front = [arch for arch, best in zip(archs, pareto_front(values), strict=True) if best]
-        listed = self.candidates(front, rng)
-        x, blocks = self._features((*listed, *archs, *self.pending))
-        seen = self.seen
-        rows = [row for row, arch in enumerate(listed) if arch.key not in seen]
-        if not rows:
+        candidates = self.candidates(front, rng)
+        if not candidates:
             return []
-        told, pending = x[len(listed) :][: len(archs)], x[len(listed) + len(archs) :]
+        told, pending, free = (self._rows(some) for some in (archs, self.pending, candidates))
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             torch.manual_seed(int(rng.integers(2**63)))
             for category in (BotorchWarning, NumericalWarning):  # features beyond the unit cube, early stopping, jitter
                 warnings.simplefilter("ignore", category)
             warp = Warp.of(values)
-            picked = improve(fit(told, warp.scores, blocks), warp, told, pending, x[rows], n)
-        return [listed[rows[row]] for row in picked]
+            model = fit(told, warp.scores, [block.shape[1] for block in self._describe(archs)])
+            picked = improve(model, warp, told, pending, free, n)
+        return [candidates[row] for row in picked]
 
-    def candidates(self, front: Sequence[Architecture], rng: np.random.Generator) -> Sequence[Architecture]:
-        """Architectures of distinct classes: all there are, told ones included, or open ones around the front."""
-        if self.pool.classes is not None and len(self.pool) <= _MOST_LISTED:
-            return self.pool.classes
+    def candidates(self, front: Sequence[Architecture], rng: np.random.Generator) -> list[Architecture]:
+        """Open architectures of distinct classes: all there are, or those around the front and some draws."""
         seen = self.seen
+        if self.pool.classes is not None and len(self.pool) <= _MOST_LISTED:
+            return [arch for arch in self.pool.classes if arch.key not in seen]
         near = {other.key: other for arch in front for other in self.pool.neighbours(arch) if other.key not in seen}
         return [*near.values(), *self.pool.sample(_DRAWS, rng, without=seen | near.keys())]
 
-    def _features(self, archs: tuple[Architecture, ...]) -> tuple[Float[Tensor, "K F"], list[int]]:
-        """Rows of features, and how many columns each block has; of listed classes they are the same every time."""
-        distinct = tuple(dict.fromkeys(archs))
-        row = {arch.key: number for number, arch in enumerate(distinct)}
-        blocks = self._blocks(distinct)
-        x = torch.from_numpy(np.hstack(blocks))
-        return x[[row[arch.key] for arch in archs]], [block.shape[1] for block in blocks]
+    def _rows(self, archs: Sequence[Architecture]) -> Float[Tensor, "K F"]:
+        return torch.from_numpy(np.hstack(self._describe(archs))).double()
 
-
-def encode(space: SearchSpace, archs: Sequence[Architecture]) -> list[Float[np.ndarray, "K _"]]:
-    """Blocks of features of the classes' representatives."""
-    representatives = [space.canonical(arch) for arch in archs]
-    graphs = [arch.graph for arch in representatives]
-    blocks = [function(graphs, space.schema) for function in (edge_features, path_features, operation_features)]
-    blocks.append(decision_features(representatives, space))
-    with suppress(UnknownNameError):  # a space without networks has no costs
-        counted = [costs(arch) for arch in representatives]
-        blocks.append(cost_features(np.array([[cost.params, cost.flops] for cost in counted], dtype=np.float64)))
-    return [block for block in blocks if block.shape[1]]
+    @cached_property
+    def _describe(self) -> Descriptor:
+        listed = self.pool.classes
+        rng = np.random.default_rng(self.seed)
+        return Descriptor(self.space, self.pool.sample(_REFERENCE, rng) if listed is None else listed)
 
 
 @dataclass(frozen=True)
@@ -186,27 +166,31 @@ def _knots(
     return torch.from_numpy(x), torch.from_numpy(y)
 
 
-def fit(x: Float[Tensor, "D F"], y: Float[Tensor, "D Q"], blocks: Sequence[int]) -> SingleTaskGP:
-    """Independent processes of all objectives, by maximum a posteriori."""
+def fit(x: Float[Tensor, "D F"], y: Float[Tensor, "D Q"], sizes: Sequence[int]) -> SingleTaskGP:
+    """Independent processes of all objectives at the mode of their posterior; sizes are those of the blocks."""
     batch = torch.Size([y.shape[1]] if y.shape[1] > 1 else [])
-    parts = [_matern(range(end - size, end), batch) for size, end in zip(blocks, accumulate(blocks), strict=True)]
-    model = SingleTaskGP(x, y, covar_module=reduce(add, parts), outcome_transform=None)
-    fit_gpytorch_mll(
-        ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": {"maxiter": _ITERATIONS}}
+    ends = accumulate(sizes, initial=0)
+    parts = [_squared_exponential(range(first, last), batch) for first, last in pairwise(ends)]
+    likelihood = GaussianLikelihood(
+        noise_prior=LogNormalPrior(math.log(PRIOR.noise), PRIOR.noise_spread),
+        noise_constraint=GreaterThan(_LEAST_NOISE, initial_value=PRIOR.noise),
+        batch_shape=batch,
     )
+    model = SingleTaskGP(x, y, likelihood=likelihood, covar_module=reduce(add, parts), outcome_transform=None)
+    with suppress(ModelFittingError):  # then the priors' modes have to do
+        posterior = ExactMarginalLogLikelihood(likelihood, model)
+        fit_gpytorch_mll(posterior, optimizer_kwargs={"options": {"maxiter": _ITERATIONS}})
     return model
 
 
-def _matern(columns: range, batch: torch.Size) -> Kernel:
-    """A kernel of some columns; distances grow with the square root of their number, and length scales with them."""
-    prior = LogNormalPrior(0.5 * math.log(len(columns)), 1.0)
-    inner = MaternKernel(
+def _squared_exponential(columns: range, batch: torch.Size) -> Kernel:
+    inner = RBFKernel(
         active_dims=tuple(columns),
         batch_shape=batch,
-        lengthscale_prior=prior,
-        lengthscale_constraint=GreaterThan(_SHORTEST, transform=None, initial_value=prior.mode),
+        lengthscale_prior=LogNormalPrior(math.log(PRIOR.reach), PRIOR.reach_spread),
+        lengthscale_constraint=GreaterThan(_SHORTEST, initial_value=PRIOR.reach),
     )
-    return ScaleKernel(inner, batch_shape=batch, outputscale_prior=GammaPrior(2.0, 2.0))
+    return ScaleKernel(inner, batch_shape=batch, outputscale_prior=LogNormalPrior(0.0, PRIOR.amplitude_spread))
 
 
 @torch.no_grad()
@@ -238,12 +222,18 @@ def _acquisition(
     """Noisy expected improvement in the values that the warp gives, whatever is pending yet to be said."""
     sampler = SobolQMCNormalSampler(torch.Size([_SAMPLES]), seed=int(torch.randint(2**31, ())))
     shared: dict[str, Any] = {"X_baseline": told, "sampler": sampler, "prune_baseline": True}
+
+    def several(scores: Tensor, X: Tensor | None = None) -> Tensor:  # noqa: ARG001, N803 (botorch's names)
+        return warp(scores)
+
+    def single(scores: Tensor, X: Tensor | None = None) -> Tensor:  # noqa: ARG001, N803
+        return warp(scores).squeeze(-1)
+
     if len(warp.knots) == 1:
-        single = GenericMCObjective(lambda scores, X=None: warp(scores).squeeze(-1))  # noqa: ARG005, N803 (botorch's)
-        return qLogNoisyExpectedImprovement(model, objective=single, **shared)
-    several = GenericMCMultiOutputObjective(lambda scores, X=None: warp(scores))  # noqa: ARG005, N803
-    reference = warp.values.min(dim=0).values
-    return qLogNoisyExpectedHypervolumeImprovement(model, reference.tolist(), objective=several, **shared)
+        return qLogNoisyExpectedImprovement(model, objective=GenericMCObjective(single), **shared)
+    reference = warp.values.min(dim=0).values.tolist()
+    objective = GenericMCMultiOutputObjective(several)
+    return qLogNoisyExpectedHypervolumeImprovement(model, reference, objective=objective, **shared)
 
 
 def expected_improvement(warp: Warp, mean: Float[Tensor, "K Q"], std: Float[Tensor, "K Q"]) -> Float[Tensor, "K"]:
