@@ -44,7 +44,8 @@ from crlso.search.describe import Descriptor
 from crlso.search.process import Posterior, Prior, fit_kernel, improve_in_turn, normal_scores
 from crlso.search.strategy import Strategy, class_values
 
-PRIOR = Prior(reach=2.5, reach_spread=0.5, noise=0.3, noise_spread=0.5)
+PRIOR = Prior(reach=2.2, reach_spread=0.5, noise=0.2, noise_spread=0.5)
+SPREAD = {"edges": 1.0, "paths": 0.55, "depths": 2.4, "decisions": 1.0, "costs": 1.0}
 """Long scales and much noise: what is told later is good throughout and differs by noise (docs/results/search.md)."""
 
 _MEMBERS = 4
@@ -129,7 +130,7 @@ class Crlso(Strategy):
 
     @cached_property
     def _describe(self) -> Descriptor:
-        return Descriptor(self.space, self._sample)
+        return Descriptor(self.space, self._sample, SPREAD)
 
 
 def fit_ensemble(

@@ -2,14 +2,14 @@
 
 Five blocks, all of the class's representative and hence the same for twins: typed nodes and edges, frequent paths,
 statistics over all paths, decisions that are numbers, and the logarithms of exact costs. None costs a training: the
-costs are closed forms, some ten microseconds an architecture. Every block is divided by its typical distance in a
-reference sample, so that one prior fits all of them; a block that does not vary there is left out.
+costs are closed forms, some ten microseconds an architecture. Every block is scaled to a given typical distance in a
+reference sample, so that one prior fits all spaces; a block that does not vary there is left out.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +23,6 @@ from crlso.latent.population import count_costs
 from crlso.search.process import Blocks, typical_distance
 from crlso.spaces import SearchSpace
 
-BLOCKS = ("edges", "paths", "depths", "decisions", "costs")
-
 _MOST_PATHS = 200
 
 Feature = Callable[[Sequence[Architecture]], Float[np.ndarray, "K F"]]
@@ -32,7 +30,7 @@ Feature = Callable[[Sequence[Architecture]], Float[np.ndarray, "K F"]]
 
 @dataclass(frozen=True)
 class _Block:
-    """A feature and the factors that give its columns the same spread, and its rows unit distance."""
+    """A feature and the factors that give its columns the same spread, and its rows the wanted distance."""
 
     feature: Feature
     factors: Float[np.ndarray, "F"]
@@ -41,18 +39,18 @@ class _Block:
 class Descriptor:
     """Turns architectures into blocks of features, and remembers them by class."""
 
-    def __init__(self, space: SearchSpace, reference: Sequence[Architecture], names: Sequence[str] = BLOCKS) -> None:
+    def __init__(self, space: SearchSpace, reference: Sequence[Architecture], spread: Mapping[str, float]) -> None:
         """Scale the blocks on a sample.
 
         Args:
             space: of the architectures.
             reference: a sample of it, or all there are.
-            names: which of `BLOCKS` to use.
+            spread: which blocks to use, and what the typical distance of two rows of each is to be.
         """
         self.space = space
         representatives = [space.canonical(arch) for arch in reference]
         features = _features(space, representatives)
-        blocks = [_scaled(features[name], representatives, even=name in _NUMERIC) for name in names]
+        blocks = [_scaled(features[name], representatives, name in _NUMERIC, far) for name, far in spread.items()]
         self._blocks = [block for block in blocks if block is not None]
         self._row_of: dict[str, int] = {}
         self._rows = [np.zeros((0, len(block.factors)), dtype=np.float32) for block in self._blocks]
@@ -72,13 +70,13 @@ _NUMERIC = frozenset({"depths", "decisions", "costs"})
 """Blocks whose columns are of different units; those of the others are indicators."""
 
 
-def _scaled(feature: Feature, representatives: Sequence[Architecture], even: bool) -> _Block | None:
+def _scaled(feature: Feature, representatives: Sequence[Architecture], even: bool, far: float) -> _Block | None:
     rows = feature(representatives)
     deviations = rows.std(axis=0)
     if not deviations.any():
         return None
     factors = np.where(deviations > 0, 1 / np.maximum(deviations, 1e-12), 0.0) if even else np.ones(rows.shape[1])
-    return _Block(feature, factors / typical_distance(rows * factors))
+    return _Block(feature, factors * far / typical_distance(rows * factors))
 
 
 def _features(space: SearchSpace, representatives: Sequence[Architecture]) -> dict[str, Feature]:

@@ -21,7 +21,8 @@ from crlso.search.process import Posterior, Prior, fit_kernel, improve_in_turn, 
 from crlso.search.strategy import Strategy, class_values
 
 PRIOR = Prior(reach=0.8, reach_spread=0.7, noise=0.05, noise_spread=1.0)
-"""Weak, around what a fit to all of NAS-Bench-201 gives."""
+SPREAD = {"edges": 1.2, "paths": 0.6, "costs": 1.1}
+"""A weak prior, around what a fit to all of NAS-Bench-201 gives."""
 
 _REFERENCE = 2000  # architectures that scale the features where a space cannot be listed
 
@@ -48,4 +49,4 @@ class Gp(Strategy):
     def _describe(self) -> Descriptor:
         listed = self.pool.classes if self.pool.classes is not None else ()
         reference = listed or self.pool.sample(_REFERENCE, np.random.default_rng(self.seed))
-        return Descriptor(self.space, reference, ("edges", "paths", "costs"))
+        return Descriptor(self.space, reference, SPREAD)

@@ -1,12 +1,13 @@
 """Noisy expected hypervolume improvement [Daulton2021]_, [Ament2023]_, by botorch: `pip install 'crlso[bench]'`.
 
 Each objective has an exact Gaussian process on the normal scores of its values, with one squared exponential on each
-block of what is known before training, the same as crlso has (`crlso.search.describe`). Volumes are of values again, not
-of scores, and begin at the worst value told in each objective: from the nadir of the front, which botorch takes by
-default, its ends stay unexplored. A question is answered greedily, one architecture after the other, each given those
-before it and those pending. Candidates are all open classes where they can be listed, changes of the Pareto set and
-draws elsewhere. The Monte Carlo estimate is taken of a shortlist: those of the largest expected improvement on what was
-told, without noise. With the space that the front leaves cut into boxes [l, u], and a candidate's values y_q independent, that is [Yang2019]_
+block of what is known before training, the same as crlso has (`crlso.search.describe`). Volumes are of values again,
+not of scores, and begin at the nadir of the front, moved out by a tenth of its range as botorch does, or at the tenth
+percentile of what was told where that is worse: with a front of a few points its ends would stay unexplored. A question
+is answered greedily, one architecture after the other, each given those before it and those pending. Candidates are all
+open classes where they can be listed, changes of the Pareto set and draws elsewhere. The Monte Carlo estimate is taken
+of a shortlist: those of the largest expected improvement on what was told, without noise. With the space that the front
+leaves cut into boxes [l, u], and a candidate's values y_q independent, that is [Yang2019]_
 
     EHVI = Σ_[l,u] Π_q E clip(y_q - l_q, 0, u_q - l_q),                                                           (1)
 
@@ -16,6 +17,8 @@ expectations by Gauss-Hermite quadrature. Of a single objective it is the noisy 
    Expected Hypervolume Improvement. NeurIPS 2021.
 .. [Ament2023] S. Ament, S. Daulton, D. Eriksson, M. Balandat, E. Bakshy. Unexpected Improvements to Expected
    Improvement for Bayesian Optimization. NeurIPS 2023.
+.. [Yang2019] K. Yang, M. Emmerich, A. Deutz, T. Bäck. Efficient Computation of Expected Hypervolume Improvement Using
+   Box Decomposition Algorithms. Journal of Global Optimization 75, 2019.
 """
 
 from __future__ import annotations
@@ -42,6 +45,7 @@ from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
 from botorch.sampling.normal import SobolQMCNormalSampler
 from botorch.utils.multi_objective.box_decompositions.non_dominated import FastNondominatedPartitioning
+from botorch.utils.multi_objective.hypervolume import infer_reference_point
 from gpytorch.constraints import GreaterThan
 from gpytorch.kernels import Kernel, RBFKernel, ScaleKernel
 from gpytorch.likelihoods import GaussianLikelihood
@@ -65,6 +69,7 @@ _SHORTLIST = 128  # candidates whose improvement is estimated with noise and pen
 _SAMPLES = 64  # of the posterior, in that estimate
 _CHUNK = 128  # candidates whose posterior is taken at once: their joint covariance is computed on the way
 _NODES = 16  # of the quadrature
+_TAIL = 0.1
 _FENCE = 1.5  # of quartile ranges below the first quartile
 _ITERATIONS = 60  # of the fit, enough for its few parameters
 _LEAST_NOISE = 1e-4
@@ -122,8 +127,8 @@ class Qnehvi(Strategy):
 class Warp:
     """The monotone map from normal scores to values, linear between what was told; an objective at a time.
 
-    Beyond the best it goes on at the mean slope from the median to the best, below the worst it stays. Values are
-    standardised, and outliers on the lower side drawn in to Tukey's fence, as Ax does: the volume counts from there.
+    Beyond the best it goes on at the mean slope from the median to the best, but a best that several share is a bound;
+    below the worst it stays. Values are standardised, and outliers on the lower side drawn in to Tukey's fence.
 
     Attributes:
         scores: of what was told, the processes' targets.
@@ -146,6 +151,12 @@ class Warp:
         knots = tuple(_knots(*columns) for columns in zip(scores.T, fenced.T, strict=True))
         return cls(torch.from_numpy(scores), torch.from_numpy(fenced), knots)
 
+    @property
+    def reference(self) -> Float[Tensor, "Q"]:
+        """Where volumes of several objectives begin."""
+        front = self.values[torch.from_numpy(pareto_front(self.values.numpy()))]
+        return torch.minimum(infer_reference_point(front), self.values.quantile(_TAIL, dim=0))
+
     def __call__(self, scores: Float[Tensor, "*B Q"]) -> Float[Tensor, "*B Q"]:
         """Values at scores."""
         columns = []
@@ -161,7 +172,8 @@ def _knots(
 ) -> tuple[Float[Tensor, "_"], Float[Tensor, "_"]]:
     x, first = np.unique(scores, return_index=True)
     y = values[first]
-    slope = (y[-1] - np.median(y)) / x[-1] if x[-1] > 0 else 1.0
+    bounded = x[-1] <= 0 or np.count_nonzero(scores == x[-1]) > 1
+    slope = 0.0 if bounded else (y[-1] - np.median(y)) / x[-1]
     x, y = np.hstack([x[0] - 1, x, x[-1] + 1]), np.hstack([y[0], y, y[-1] + slope])
     return torch.from_numpy(x), torch.from_numpy(y)
 
@@ -231,18 +243,17 @@ def _acquisition(
 
     if len(warp.knots) == 1:
         return qLogNoisyExpectedImprovement(model, objective=GenericMCObjective(single), **shared)
-    reference = warp.values.min(dim=0).values.tolist()
     objective = GenericMCMultiOutputObjective(several)
-    return qLogNoisyExpectedHypervolumeImprovement(model, reference, objective=objective, **shared)
+    return qLogNoisyExpectedHypervolumeImprovement(model, warp.reference.tolist(), objective=objective, **shared)
 
 
 def expected_improvement(warp: Warp, mean: Float[Tensor, "K Q"], std: Float[Tensor, "K Q"]) -> Float[Tensor, "K"]:
     """Equation (1) for scores of that mean and deviation, over the front of what was told."""
-    values, reference = warp.values, warp.values.min(dim=0).values
+    values = warp.values
     if values.shape[1] == 1:
         lower, upper = values.max().reshape(1, 1), torch.full_like(values[:1], torch.inf)
     else:
-        lower, upper = FastNondominatedPartitioning(reference, values).get_hypercell_bounds()
+        lower, upper = FastNondominatedPartitioning(warp.reference, values).get_hypercell_bounds()
     nodes, weights = (torch.from_numpy(part) for part in np.polynomial.hermite_e.hermegauss(_NODES))
     drawn = warp(mean[:, None] + std[:, None] * nodes[:, None])[:, :, None]
     inside = (drawn.minimum(upper) - lower).clamp(min=0.0)
