@@ -27,7 +27,7 @@ from crlso.latent.objectives import Targets
 from crlso.latent.population import Population, count_costs, label_classes, sample_population
 from crlso.latent.teacher import teach
 from crlso.latent.trainer import Progress, Trainer
-from crlso.latent.vae import GraphVAE
+from crlso.latent.vae import GraphVAE, PolarHead
 from crlso.spaces import SearchSpace
 
 _TAUGHT = 20_000
@@ -157,6 +157,8 @@ def explore(
         vae = GraphVAE(config, space.schema).to(place)
     graphs = vae.collate(arch.graph for arch in population.representatives)
     vae.decoder.settle(targets.graphs)
+    if isinstance(vae.head, PolarHead):
+        vae.head.hold()
     trainer = Trainer(vae, targets, graphs, seed, place, f"{space.name} {seed} {config.model_dump_json()}")
     if resume and checkpoint is not None:
         trainer.resume(checkpoint)

@@ -64,9 +64,16 @@ class PolarHead(nn.Module):
 
     def forward(self, features: Float[Tensor, "B H"]) -> Posterior:
         """Means inside the ball by construction."""
-        radius = self.ball.radius * torch.sigmoid(self.radius(features) + _INNER_START) ** self.power
+        level = F.logsigmoid(self.radius(features) + _INNER_START)
+        radius = self.ball.radius * (self.power * level).exp()
         mean = radius * F.normalize(self.direction(features), dim=-1)
         return Posterior(mean, torch.zeros_like(mean))
+
+    def hold(self) -> None:
+        """Keep one radius for all: without labels nothing should move it, least of all to where it stays."""
+        nn.init.zeros_(self.radius.weight)
+        nn.init.zeros_(self.radius.bias)
+        self.radius.requires_grad_(False)
 
 
 class GaussianHead(nn.Module):

@@ -27,8 +27,9 @@ max(0, min_q (y_q - r_q) / w_q)^Q over w from the positive part of the sphere up
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -41,6 +42,7 @@ from crlso.latent.geometry import Ball
 from crlso.latent.icnn import ConcaveEnsemble
 from crlso.latent.space import LatentSpace, latent_space
 from crlso.search.describe import Descriptor
+from crlso.search.pareto import pareto_front
 from crlso.search.process import Posterior, Prior, fit_kernel, improve_in_turn, normal_scores
 from crlso.search.strategy import Strategy, class_values
 
@@ -48,6 +50,7 @@ PRIOR = Prior(reach=2.2, reach_spread=0.5, noise=0.2, noise_spread=0.5)
 SPREAD = {"edges": 1.0, "paths": 0.55, "depths": 2.4, "decisions": 1.0, "costs": 1.0}
 """Long scales and much noise: what is told later is good throughout and differs by noise (docs/results/search.md)."""
 
+_FEWEST = 2  # measurements; before, what is asked is drawn at random
 _MEMBERS = 4
 _HIDDEN = 48
 _LAYERS = 2
@@ -58,6 +61,7 @@ _MOST_WEIGHT = 20.0  # of an architecture in the fit: the best of a draw count m
 _SUPPORT = 2000  # sampled architectures where classes cannot be listed
 _BEST_STARTS, _STARTS = 8, 32  # an ascent starts from so many of the best told, and from random members of the support
 _CLIMB = 40  # steps of an ascent
+_DRAWS = 256  # from the posteriors of several objectives, a direction of the front each
 _TRAVEL = 3.0  # step lengths start at this many radii over the number of steps and add up to half of it
 
 
@@ -65,6 +69,7 @@ class Crlso(Strategy):
     """The five steps of the module's header."""
 
     name = "crlso"
+    most_objectives: ClassVar[int] = 8
 
     def __init__(self, *args: Any, latent: LatentSpace | None = None, **kwargs: Any) -> None:
         """As `Strategy`, with a latent space of the same search space; the default one is learned when left out."""
@@ -73,35 +78,47 @@ class Crlso(Strategy):
 
     def propose(self, n: int, rng: np.random.Generator) -> list[Architecture]:
         """Steps 1 to 5."""
-        if len(self.measured) < 2:
+        if len(self.measured) < _FEWEST:
             return []
         archs, values = class_values(self.measured)
-        scores = normal_scores(values[:, 0])
+        scores = np.stack([normal_scores(column) for column in values.T], axis=1)
         told = self._describe(archs)
-        posterior = Posterior(fit_kernel(told, scores, PRIOR), told, scores)
+        posteriors = [Posterior(fit_kernel(told, column, PRIOR), told, column) for column in scores.T]
         support = self._support(archs)
-        draws = posterior.draw(self._describe(support), _MEMBERS, rng)
-        latents = self._encode(support)
+        blocks = self._describe(support)
+        draws = np.stack([posterior.draw(blocks, _MEMBERS, rng) for posterior in posteriors])
+        aim = self._aim(values, scores, rng)
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
-        ensemble = fit_ensemble(latents, torch.from_numpy(draws.T).float(), generator)
-        best = [archs[row] for row in np.argsort(-scores, kind="stable")[:_BEST_STARTS]]
-        starts = self._starts(best, latents, generator)
-        candidates = self._decode(climb(ensemble, starts, self.latent.vae.ball))
+        latents = self._encode(support)
+        ensemble = fit_ensemble(latents, torch.from_numpy(draws).float().permute(2, 0, 1).flatten(0, 1), generator)
+        best = np.argsort(-aim(scores), axis=1, kind="stable")[:, :_BEST_STARTS]
+        random = torch.randint(len(latents), (_MEMBERS, _STARTS - best.shape[1]), generator=generator)
+        starts = torch.cat([self._encode(archs)[torch.from_numpy(best)], latents[random]], dim=1)
+        candidates = self._decode(climb(ensemble, aim, starts, self.latent.vae.ball))
         if not candidates:
             return []
-        incumbent = float(posterior.at(told).mean.max())
-        chosen = improve_in_turn(posterior.at(self._describe(candidates)), incumbent, n)
+        blocks = self._describe(candidates)
+        if self.objectives == 1:
+            incumbent = float(posteriors[0].at(told).mean.max())
+            chosen = improve_in_turn(posteriors[0].at(blocks), incumbent, n)
+        else:
+            drawn = np.stack([posterior.draw(blocks, _DRAWS, rng) for posterior in posteriors], axis=2)
+            chosen = gain_in_turn(_unscored(drawn, scores, values), values, n, rng)
         return [candidates[row] for row in chosen]
+
+    def _aim(self, values: Float[np.ndarray, "D Q"], scores: Float[np.ndarray, "D Q"], rng: np.random.Generator) -> Aim:
+        """What each member climbs: the score itself, or a scalarisation of its own of several."""
+        if self.objectives == 1:
+            return Aim(np.ones((_MEMBERS, 1)), np.zeros(1))
+        origin = np.empty(self.objectives)
+        for q, low in enumerate(nadir(values)):
+            v, s = _sorted(values[:, q], scores[:, q])
+            origin[q] = np.interp(low, v, s)
+        return Aim(positive_directions(_MEMBERS, self.objectives, rng), origin)
 
     def _support(self, told: Sequence[Architecture]) -> list[Architecture]:
         there = {arch.key for arch in self._sample}
         return [*self._sample, *(arch for arch in told if arch.key not in there)]
-
-    def _starts(self, best: Sequence[Architecture], latents: Tensor, generator: torch.Generator) -> Tensor:
-        """[M, S, Z]: the same of the best for every member, the others its own."""
-        rows = torch.randint(len(latents), (_MEMBERS, _STARTS - len(best)), generator=generator)
-        shared = self._encode(best).expand(_MEMBERS, -1, -1)
-        return torch.cat([shared, latents[rows]], dim=1)
 
     def _decode(self, path: Float[Tensor, "P Z"]) -> list[Architecture]:
         """Open architectures that points decode to, one a class."""
@@ -153,13 +170,95 @@ def fit_ensemble(
     return ensemble.requires_grad_(False)
 
 
-def climb(ensemble: ConcaveEnsemble, starts: Float[Tensor, "M S Z"], ball: Ball) -> Float[Tensor, "P Z"]:
-    """Projected gradient ascent of every member from its own starts; all points on all ways."""
+@dataclass(frozen=True)
+class Aim:
+    """One concave function of Q scores for every member: min_q (f_q - r_q) / w_q.
+
+    Attributes:
+        weights: w, positive.
+        origin: r.
+    """
+
+    weights: Float[np.ndarray, "M Q"]
+    origin: Float[np.ndarray, "Q"]
+
+    def __call__(self, scores: Float[np.ndarray, "D Q"]) -> Float[np.ndarray, "M D"]:
+        """Of every member, at the same scores."""
+        least: Float[np.ndarray, "M D"] = ((scores - self.origin) / self.weights[:, None]).min(axis=2)
+        return least
+
+
+def climb(ensemble: ConcaveEnsemble, aim: Aim, starts: Float[Tensor, "M S Z"], ball: Ball) -> Float[Tensor, "P Z"]:
+    """Projected gradient ascent of every member's aim from its own starts; all points on all ways.
+
+    The ensemble holds a network for each objective of each member, the objectives of a member side by side.
+    """
+    objectives = aim.weights.shape[1]
+    weights, origin = (torch.from_numpy(part).float()[..., None] for part in (aim.weights, aim.origin))
     z, visited = starts, [starts]
     for step in range(_CLIMB):
         z = z.detach().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(ensemble(z).sum(), z)
+        scores = ensemble(z.repeat_interleave(objectives, dim=0)).unflatten(0, (-1, objectives))
+        (gradient,) = torch.autograd.grad(((scores - origin) / weights).amin(dim=1).sum(), z)
         length = _TRAVEL * ball.radius / _CLIMB * (1 - step / _CLIMB)
         z = ball.project(z.detach() + length * F.normalize(gradient, dim=-1))
         visited.append(z)
-    return torch.cat(visited).flatten(0, 1).detach()
+    return torch.cat(visited, dim=1).flatten(0, 1).detach()
+
+
+def positive_directions(n: int, objectives: int, rng: np.random.Generator) -> Float[np.ndarray, "n Q"]:
+    """Uniform on the part of the unit sphere where all is positive."""
+    drawn = np.abs(rng.normal(size=(n, objectives))) + 1e-6
+    directions: Float[np.ndarray, "n Q"] = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    return directions
+
+
+def nadir(values: Float[np.ndarray, "D Q"]) -> Float[np.ndarray, "Q"]:
+    """A tenth of the front's extent below its worst values; of what was told, where the front has no extent."""
+    front = values[pareto_front(values)]
+    extent = np.where(np.ptp(front, axis=0) > 0, np.ptp(front, axis=0), np.ptp(values, axis=0))
+    low: Float[np.ndarray, "Q"] = front.min(axis=0) - 0.1 * extent
+    return low
+
+
+def gain_in_turn(
+    drawn: Float[np.ndarray, "K n Q"], told: Float[np.ndarray, "D Q"], most: int, rng: np.random.Generator
+) -> list[int]:
+    """Candidates of the largest expected gain of hypervolume, each after the ones before count as they were drawn."""
+    origin, objectives = nadir(told), told.shape[1]
+    scale = np.maximum(np.ptp(told, axis=0), 1e-12)
+    weights = positive_directions(drawn.shape[1], objectives, rng) * scale
+
+    def volumes(points: Float[np.ndarray, "*K Q"]) -> Float[np.ndarray, "K n"]:
+        least = ((points - origin) / weights).min(axis=-1)
+        cells: Float[np.ndarray, "K n"] = np.maximum(least, 0.0) ** objectives
+        return cells
+
+    candidates, best = volumes(drawn), volumes(told[:, None]).max(axis=0)
+    chosen: list[int] = []
+    while len(chosen) < min(most, len(drawn)):
+        gains = np.maximum(candidates - best, 0.0).mean(axis=1)
+        gains[chosen] = -1.0
+        chosen.append(int(gains.argmax()))
+        best = np.maximum(best, candidates[chosen[-1]])
+    return chosen
+
+
+def _unscored(
+    drawn: Float[np.ndarray, "K n Q"], scores: Float[np.ndarray, "D Q"], values: Float[np.ndarray, "D Q"]
+) -> Float[np.ndarray, "K n Q"]:
+    """Values that have these normal scores: between what was told by interpolation, beyond it at the mean slope."""
+    columns = []
+    for q in range(values.shape[1]):
+        s, v = _sorted(scores[:, q], values[:, q])
+        slope = np.ptp(v) / np.ptp(s)
+        beyond = drawn[..., q] - np.clip(drawn[..., q], s[0], s[-1])
+        columns.append(np.interp(drawn[..., q], s, v) + slope * beyond)
+    return np.stack(columns, axis=2)
+
+
+def _sorted(
+    by: Float[np.ndarray, "D"], other: Float[np.ndarray, "D"]
+) -> tuple[Float[np.ndarray, "D"], Float[np.ndarray, "D"]]:
+    order = np.argsort(by, kind="stable")
+    return by[order], other[order]

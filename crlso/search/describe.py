@@ -107,7 +107,8 @@ def _features(space: SearchSpace, representatives: Sequence[Architecture]) -> di
         return np.stack(columns, axis=1) if columns else np.zeros((len(archs), 1))
 
     def costs(archs: Sequence[Architecture]) -> Float[np.ndarray, "K F"]:
-        return np.log(np.hstack([count_costs(space, archs), np.ones((len(archs), 1))]))
+        logs: Float[np.ndarray, "K F"] = np.log(np.hstack([count_costs(space, archs), np.ones((len(archs), 1))]))
+        return logs
 
     return {"edges": edges, "paths": paths, "depths": depths, "decisions": decisions, "costs": costs}
 

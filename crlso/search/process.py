@@ -53,11 +53,9 @@ class Kernel:
         self, a: list[Float[np.ndarray, "A _"]], b: list[Float[np.ndarray, "B _"]]
     ) -> Float[np.ndarray, "A B"]:
         """Covariances of the noiseless values."""
-        parts = (
-            amplitude * np.exp(squared_distances(x, y) / (-2 * scale**2))
-            for x, y, amplitude, scale in zip(a, b, self.amplitudes, self.scales, strict=True)
-        )
-        total: Float[np.ndarray, "A B"] = sum(parts, np.zeros((len(a[0]), len(b[0])), dtype=np.float32))
+        total = np.zeros((len(a[0]), len(b[0])), dtype=a[0].dtype)
+        for x, y, amplitude, scale in zip(a, b, self.amplitudes, self.scales, strict=True):
+            total += amplitude * np.exp(squared_distances(x, y) / (-2 * scale**2))
         return total
 
     @property

@@ -79,6 +79,23 @@ def test_by_volume_the_head_learns_the_share_that_lies_further_inside():
         )
 
 
+def test_by_volume_the_gradient_is_finite_however_near_the_centre():
+    head = PolarHead(8, Ball(32, 2.0), by_volume=True)
+    features = torch.randn(20, 8)
+    head.radius.bias.data.fill_(-1e4)
+    head(features).mean.norm(dim=1).sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in head.parameters())
+
+
+def test_a_held_head_gives_all_one_radius_that_training_leaves_alone():
+    head = PolarHead(8, Ball(32, 2.0), by_volume=True)
+    head.hold()
+    radii = head(10 * torch.randn(20, 8)).mean.norm(dim=1)
+    torch.testing.assert_close(radii, radii[:1].expand(20))
+    assert radii[0] < 2.0
+    assert not any(parameter.requires_grad for parameter in head.radius.parameters())
+
+
 def test_balls_hold_their_priors():
     uniform, normal = latent_ball(LatentConfig(latent=7)), latent_ball(PRESETS["paper"])
     assert (uniform.dims, uniform.radius, uniform.prior) == (7, 3.0, "uniform")

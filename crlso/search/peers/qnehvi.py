@@ -1,7 +1,7 @@
 """Noisy expected hypervolume improvement [Daulton2021]_, [Ament2023]_, by botorch: `pip install 'crlso[bench]'`.
 
 Each objective has an exact Gaussian process on the normal scores of its values, with one squared exponential on each
-block of what is known before training, the same as crlso has (`crlso.search.describe`). Volumes are of values again,
+block of what is known before training, the same as crlso sees (`crlso.search.describe`). Volumes are of values again,
 not of scores, and begin at the nadir of the front, moved out by a tenth of its range as botorch does, or at the tenth
 percentile of what was told where that is worse: with a front of a few points its ends would stay unexplored. A question
 is answered greedily, one architecture after the other, each given those before it and those pending. Candidates are all
@@ -78,6 +78,7 @@ _SHORTEST = 1e-3  # length scale, of a block's typical distance
 
 PRIOR = Prior(reach=1.9, reach_spread=0.5, noise=0.1, noise_spread=1.0)
 """Long scales; objectives such as exact costs have no noise, others much."""
+SPREAD = dict.fromkeys(("edges", "paths", "depths", "decisions", "costs"), 1.0)
 
 
 class Qnehvi(Strategy):
@@ -95,13 +96,18 @@ class Qnehvi(Strategy):
         candidates = self.candidates(front, rng)
         if not candidates:
             return []
-        told, pending, free = (self._rows(some) for some in (archs, self.pending, candidates))
+        known = self._describe([*archs, *self.pending, *candidates])
+        blocks = [varying for block in known if (varying := block[:, np.ptp(block, axis=0) > 0]).size]
+        if not blocks:
+            return []
+        x = torch.from_numpy(np.hstack(blocks)).double()
+        told, pending, free = x.split([len(archs), len(self.pending), len(candidates)])
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             torch.manual_seed(int(rng.integers(2**63)))
             for category in (BotorchWarning, NumericalWarning):  # features beyond the unit cube, early stopping, jitter
                 warnings.simplefilter("ignore", category)
             warp = Warp.of(values)
-            model = fit(told, warp.scores, [block.shape[1] for block in self._describe(archs)])
+            model = fit(told, warp.scores, [block.shape[1] for block in blocks])
             picked = improve(model, warp, told, pending, free, n)
         return [candidates[row] for row in picked]
 
@@ -113,14 +119,11 @@ class Qnehvi(Strategy):
         near = {other.key: other for arch in front for other in self.pool.neighbours(arch) if other.key not in seen}
         return [*near.values(), *self.pool.sample(_DRAWS, rng, without=seen | near.keys())]
 
-    def _rows(self, archs: Sequence[Architecture]) -> Float[Tensor, "K F"]:
-        return torch.from_numpy(np.hstack(self._describe(archs))).double()
-
     @cached_property
     def _describe(self) -> Descriptor:
         listed = self.pool.classes
         rng = np.random.default_rng(self.seed)
-        return Descriptor(self.space, self.pool.sample(_REFERENCE, rng) if listed is None else listed)
+        return Descriptor(self.space, self.pool.sample(_REFERENCE, rng) if listed is None else listed, SPREAD)
 
 
 @dataclass(frozen=True)
