@@ -101,3 +101,15 @@ def model(bundle):
     from crlso.latent.bundle import load_bundle
 
     return load_bundle(bundle)
+
+
+@pytest.fixture(scope="session")
+def latent():
+    """A latent space of NAS-Bench-201 explored for a second, on some 1,500 of its classes."""
+    from crlso.latent.config import LatentConfig
+    from crlso.latent.space import explore
+    from crlso.spaces import get_space
+
+    sizes = {"latent": 8, "hidden": 32, "decoder_hidden": 64, "members": 1, "icnn_hidden": 8}
+    config = LatentConfig(epochs=6, batch=128, learning_rate=1e-2, population=3000, **sizes)
+    return explore(get_space("nasbench201"), config)

@@ -114,6 +114,7 @@ def option_numbers(names: Sequence[str]) -> list[float] | None:
 
 
 def count_paths(graph: Graph, schema: Schema) -> int:
+    """How many ways lead from a source to a sink."""
     counts: list[int] = []
     for node, kind in enumerate(graph.node_types.tolist()):
         arriving = sum(counts[source] for source in range(node) if graph.edge_types[source, node])
@@ -124,6 +125,7 @@ def count_paths(graph: Graph, schema: Schema) -> int:
 
 
 def operation_paths(graph: Graph, schema: Schema) -> set[tuple[str, ...]]:
+    """The operation sequences of all ways from a source to a sink, what changes nothing left out."""
     reached: list[set[tuple[str, ...]]] = []
     ends: set[tuple[str, ...]] = set()
     rows = graph.edge_types.T.tolist()

@@ -56,7 +56,7 @@ class Ball:
         share = torch.rand(len(z), 1, generator=generator, device=z.device)
         return self.radius * share ** (1 / self.dims) * F.normalize(z, dim=-1)
 
-    def project(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
+    def project(self, z: Float[Tensor, "... Z"]) -> Float[Tensor, "... Z"]:
         """The nearest points of the ball."""
         norm = z.norm(dim=-1, keepdim=True)
         inside: Tensor = z * (self.radius / norm).clamp(max=1.0)

@@ -53,7 +53,7 @@ class Kernel:
         self, a: list[Float[np.ndarray, "A _"]], b: list[Float[np.ndarray, "B _"]]
     ) -> Float[np.ndarray, "A B"]:
         """Covariances of the noiseless values."""
-        total = np.zeros((len(a[0]), len(b[0])), dtype=a[0].dtype)
+        total: Float[np.ndarray, "A B"] = np.zeros((len(a[0]), len(b[0])), dtype=a[0].dtype)
         for x, y, amplitude, scale in zip(a, b, self.amplitudes, self.scales, strict=True):
             total += amplitude * np.exp(squared_distances(x, y) / (-2 * scale**2))
         return total
@@ -67,7 +67,8 @@ class Kernel:
 def squared_distances(a: Float[np.ndarray, "A F"], b: Float[np.ndarray, "B F"]) -> Float[np.ndarray, "A B"]:
     """Between all rows."""
     squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
-    return np.maximum(squared, 0.0)
+    distances: Float[np.ndarray, "A B"] = np.maximum(squared, 0.0)
+    return distances
 
 
 def normal_scores(values: Float[np.ndarray, "D"]) -> Float[np.ndarray, "D"]:

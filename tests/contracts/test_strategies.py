@@ -17,10 +17,11 @@ NEEDS = {"tpe": "optuna", "nsga2": "pymoo", "qnehvi": "botorch"}
 
 
 @pytest.mark.parametrize("name", strategy_names())
-def test_registered_strategies_conform(name, accuracy):
+def test_registered_strategies_conform(name, accuracy, latent):
     if name in NEEDS and find_spec(NEEDS[name]) is None:
         pytest.skip(f"{NEEDS[name]} is not installed: pip install 'crlso[bench]'")
-    check_strategy(partial(make_strategy, name), SPACE, lambda arch: (accuracy(arch),), np.random.default_rng(0))
+    factory = partial(make_strategy, name, **({"latent": latent} if name == "crlso" else {}))
+    check_strategy(factory, SPACE, lambda arch: (accuracy(arch),), np.random.default_rng(0))
 
 
 class Narrow(Local):

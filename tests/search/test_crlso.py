@@ -1,0 +1,80 @@
+"""The crlso strategy: concave members, ascent in the ball, and what it asks for."""
+
+import numpy as np
+import pytest
+import torch
+
+from crlso.latent.geometry import Ball
+from crlso.latent.icnn import ConcaveEnsemble
+from crlso.search.crlso import Aim, Crlso, climb, fit_ensemble, gain_in_turn, nadir, positive_directions
+from crlso.search.pareto import hypervolume
+from crlso.spaces import get_space
+
+
+def test_members_learn_their_draws():
+    z = Ball(3, 1.0).sample(400, torch.Generator().manual_seed(0))
+    draws = torch.stack([-(z - centre).square().sum(dim=1) for centre in torch.tensor([[0.5, 0, 0], [0, -0.5, 0]])])
+    ensemble = fit_ensemble(z, draws, torch.Generator().manual_seed(1))
+    assert (ensemble(z) - draws).square().mean() < 0.05 * draws.var()
+
+
+def test_a_climb_ends_near_each_member_s_maximum():
+    ball = Ball(2, 1.0)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        ensemble = ConcaveEnsemble(2, 8, 2, 2).requires_grad_(False)
+    starts = ball.sample(10, torch.Generator().manual_seed(2)).unflatten(0, (2, 5))
+    path = climb(ensemble, Aim(np.ones((2, 1)), np.zeros(1)), starts, ball).unflatten(0, (2, -1))
+    grid = ball.project(torch.cartesian_prod(torch.linspace(-1, 1, 81), torch.linspace(-1, 1, 81)))
+    best = ensemble(grid).amax(dim=1)
+    assert (ensemble(path)[:, -5:] > best[:, None] - 0.02).all()
+    assert (path.norm(dim=-1) <= 1 + 1e-6).all()
+
+
+def test_an_aim_is_concave_where_its_scores_are():
+    rng = np.random.default_rng(0)
+    aim = Aim(positive_directions(3, 2, rng), np.array([-1.0, 0.5]))
+    a, b = rng.normal(size=(2, 50, 2))
+    assert (aim((a + b) / 2) >= (aim(a) + aim(b)) / 2 - 1e-12).all()
+
+
+def test_directions_are_positive_and_of_unit_length():
+    directions = positive_directions(200, 3, np.random.default_rng(0))
+    assert (directions > 0).all()
+    assert np.linalg.norm(directions, axis=1) == pytest.approx(1.0)
+
+
+def test_the_gain_is_that_of_the_hypervolume():
+    rng = np.random.default_rng(0)
+    told, points = rng.random((6, 2)), rng.random((12, 2)) + 0.2
+    exact = [hypervolume(np.vstack([told, point]), nadir(told)) for point in points]
+    chosen = gain_in_turn(np.repeat(points[:, None], 4000, axis=1), told, 1, rng)
+    assert exact[chosen[0]] >= 0.98 * max(exact)
+
+
+def test_a_batch_of_gains_covers_the_front():
+    told = np.array([[0.0, 0.0], [0.1, 0.1]])
+    points = np.array([[1.0, 0.2], [1.0, 0.19], [0.2, 1.0]])
+    chosen = gain_in_turn(np.repeat(points[:, None], 500, axis=1), told, 2, np.random.default_rng(0))
+    assert set(chosen) == {0, 2} or set(chosen) == {1, 2}
+
+
+def test_it_finds_the_best_of_a_smooth_benchmark(accuracy, latent):
+    space = get_space("nasbench201")
+    strategy = Crlso(space, seed=0, latent=latent)
+    best = max(accuracy(arch) for arch in strategy.pool.classes)
+    for arch in strategy.ask(10):
+        strategy.tell(arch, accuracy(arch))
+    for _ in range(10):
+        for arch in strategy.ask(5):
+            strategy.tell(arch, accuracy(arch))
+    assert max(told.values[0] for told in strategy.told) >= best - 0.5
+
+
+def test_several_objectives_are_asked_for(accuracy, latent):
+    space = get_space("nasbench201")
+    strategy = Crlso(space, seed=0, latent=latent, objectives=2)
+    for arch in strategy.ask(10):
+        strategy.tell(arch, accuracy(arch), -float(arch.text.count("3x3")))
+    asked = strategy.ask(5)
+    assert len({arch.key for arch in asked}) == 5

@@ -1,0 +1,45 @@
+"""Blocks of features: the same for twins, of the wanted typical distance, remembered by class."""
+
+import numpy as np
+import pytest
+
+from crlso.search.describe import Descriptor
+from crlso.search.process import typical_distance
+from crlso.spaces import get_space
+
+SPREAD = {"edges": 1.0, "paths": 0.5, "depths": 2.0, "decisions": 1.0, "costs": 1.0}
+
+
+@pytest.fixture(scope="module")
+def describe():
+    space = get_space("nasbench201")
+    return Descriptor(space, space.sample(400, np.random.default_rng(0)), SPREAD)
+
+
+def test_blocks_have_the_wanted_distance(describe):
+    reference = describe.space.sample(400, np.random.default_rng(0))
+    distances = [typical_distance(block) for block in describe(reference)]
+    assert distances == pytest.approx([1.0, 0.5, 2.0, 1.0], rel=1e-4)  # no decision of a cell is a number
+
+
+def test_twins_are_described_alike(describe):
+    space = describe.space
+    twin, other = (
+        space.parse(f"|nor_conv_3x3~0|+|none~0|{op}~1|+|skip_connect~0|none~1|none~2|")
+        for op in ("avg_pool_3x3", "nor_conv_1x1")
+    )
+    fresh = Descriptor(space, space.sample(400, np.random.default_rng(0)), SPREAD)
+    assert all((a == b).all() for a, b in zip(describe([twin]), fresh([other]), strict=True))
+
+
+def test_what_was_described_before_is_described_again(describe):
+    some = describe.space.sample(20, np.random.default_rng(3))
+    alone, together = describe(some[5:6]), describe(some)
+    assert all((a[0] == b[5]).all() for a, b in zip(alone, together, strict=True))
+
+
+def test_numeric_decisions_are_seen():
+    space = get_space("mobile")
+    describe = Descriptor(space, space.sample(50, np.random.default_rng(0)), {"decisions": 1.0})
+    (block,) = describe([space.parse("|".join(["e1k3l1s0"] * 7)), space.parse("|".join(["e1k3l2s0"] * 7))])
+    assert (block[0] != block[1]).sum() == 7
