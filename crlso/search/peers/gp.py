@@ -20,9 +20,9 @@ from crlso.search.peers.surrogate import open_candidates
 from crlso.search.process import Posterior, Prior, fit_kernel, improve_in_turn, normal_scores
 from crlso.search.strategy import Strategy, class_values
 
-PRIOR = Prior(reach=0.8, reach_spread=0.7, noise=0.05, noise_spread=1.0)
+PRIOR = Prior(reach=0.8, reach_spread=0.3, noise=0.2, noise_spread=0.5, amplitude_spread=0.5)
 SPREAD = {"edges": 1.2, "paths": 0.6, "costs": 1.1}
-"""A weak prior, around what a fit to all of NAS-Bench-201 gives."""
+"""Scales around what a fit to all of NAS-Bench-201 gives; a weaker prior was slower (docs/results/search.md)."""
 
 _REFERENCE = 2000  # architectures that scale the features where a space cannot be listed
 
@@ -42,8 +42,9 @@ class Gp(Strategy):
         if not candidates:
             return []
         told = self._describe(archs)
-        beliefs = Posterior(fit_kernel(told, scores, PRIOR), told, scores).at(self._describe(candidates))
-        return [candidates[row] for row in improve_in_turn(beliefs, float(scores.max()), n)]
+        posterior = Posterior(fit_kernel(told, scores, PRIOR), told, scores)
+        incumbent = float(posterior.at(told).mean.max())  # what is told is noisy
+        return [candidates[row] for row in improve_in_turn(posterior.at(self._describe(candidates)), incumbent, n)]
 
     @cached_property
     def _describe(self) -> Descriptor:

@@ -16,6 +16,7 @@ def test_it_asks_for_the_largest_expected_improvement(accuracy):
     scores = normal_scores(np.array([one.values[0] for one in strategy.told]))
     blocks = strategy._describe(told)
     open_ones = [arch for arch in strategy.pool.classes if arch.key not in strategy.seen]
-    beliefs = Posterior(fit_kernel(blocks, scores, PRIOR), blocks, scores).at(strategy._describe(open_ones))
-    best = open_ones[int(beliefs.expected_improvement(scores.max()).argmax())]
+    posterior = Posterior(fit_kernel(blocks, scores, PRIOR), blocks, scores)
+    beliefs, incumbent = posterior.at(strategy._describe(open_ones)), posterior.at(blocks).mean.max()
+    best = open_ones[int(beliefs.expected_improvement(incumbent).argmax())]
     assert strategy.ask(1) == [best]
