@@ -85,7 +85,7 @@ def test_train_passes_on_what_it_is_told(parquet, tmp_path, monkeypatch):
     [
         (("--set", "epoch=3"), "unknown setting 'epoch'; known: batch, betas"),
         (("--set", "epochs=none"), "settings out of range: epochs"),
-        (("--preset", "best"), "unknown preset 'best'; known: default, paper"),
+        (("--preset", "best"), "unknown preset 'best'; known: default, large, listed, paper"),
         (("--metric", "speed"), "unknown metric 'speed'; known: accuracy, loss"),
         (("--labels", 21), "20 labels to train on, of 20 measured rows: needed are 21"),
         (("--holdout", 0.9), "2 labels to train on, of 20 measured rows: needed are 10 and a smaller holdout"),
