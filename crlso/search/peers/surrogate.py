@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import norm, rankdata
 
 from crlso.architecture import Architecture
+from crlso.search.process import normal_scores
 from crlso.search.strategy import Strategy, class_values
 
 _MOST_SCORED = 20_000  # classes that are all scored for each question; larger pools are searched near the best told
@@ -54,7 +54,7 @@ class SurrogateStrategy(Strategy):
         candidates = open_candidates(self, [archs[row] for row in best], rng)
         if not candidates:
             return []
-        scores = norm.ppf((rankdata(values[:, 0]) - 0.5) / len(archs))
+        scores = normal_scores(values[:, 0])
         utilities = self.utilities(self._rows(archs), scores, self._rows(candidates), rng)
         order = np.lexsort((rng.random(len(candidates)), -utilities))  # among equals by chance
         return [candidates[row] for row in order[:n]]
