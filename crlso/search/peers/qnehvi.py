@@ -2,12 +2,12 @@
 
 Each objective has an exact Gaussian process on the normal scores of its values, with one squared exponential on each
 block of what is known before training, the same as crlso sees (`crlso.search.describe`). Volumes are of values again,
-not of scores, and begin at the nadir of the front, moved out by a tenth of its range as botorch does, or at the tenth
-percentile of what was told where that is worse: with a front of a few points its ends would stay unexplored. A question
-is answered greedily, one architecture after the other, each given those before it and those pending. Candidates are all
-open classes where they can be listed, changes of the Pareto set and draws elsewhere. The Monte Carlo estimate is taken
-of a shortlist: those of the largest expected improvement on what was told, without noise. With the space that the front
-leaves cut into boxes [l, u], and a candidate's values y_q independent, that is [Yang2019]_
+not of scores, and begin at the worst value told in each objective: from the nadir of the front, which botorch infers by
+default, the ends of the front stay unexplored. A question is answered greedily, one
+architecture after the other, each given those before it and those pending. Candidates are all open classes where they
+can be listed, changes of the Pareto set and draws elsewhere. The Monte Carlo estimate is taken of a shortlist: those of
+the largest expected improvement on what was told, without noise. With the space that the front leaves cut into boxes
+[l, u], and a candidate's values y_q independent, that is [Yang2019]_
 
     EHVI = Σ_[l,u] Π_q E clip(y_q - l_q, 0, u_q - l_q),                                                           (1)
 
@@ -45,7 +45,6 @@ from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
 from botorch.sampling.normal import SobolQMCNormalSampler
 from botorch.utils.multi_objective.box_decompositions.non_dominated import FastNondominatedPartitioning
-from botorch.utils.multi_objective.hypervolume import infer_reference_point
 from gpytorch.constraints import GreaterThan
 from gpytorch.kernels import Kernel, RBFKernel, ScaleKernel
 from gpytorch.likelihoods import GaussianLikelihood
@@ -65,11 +64,10 @@ from crlso.search.strategy import Strategy, class_values
 _MOST_LISTED = 20_000  # classes that are all candidates; of larger pools, those around the Pareto set and draws
 _DRAWS = 500
 _REFERENCE = 2000  # architectures on which features are scaled where classes are not listed
-_SHORTLIST = 128  # candidates whose improvement is estimated with noise and pending
+_SHORTLIST = 64  # candidates whose improvement is estimated with noise and pending
 _SAMPLES = 64  # of the posterior, in that estimate
 _CHUNK = 128  # candidates whose posterior is taken at once: their joint covariance is computed on the way
 _NODES = 16  # of the quadrature
-_TAIL = 0.1
 _FENCE = 1.5  # of quartile ranges below the first quartile
 _ITERATIONS = 60  # of the fit, enough for its few parameters
 _LEAST_NOISE = 1e-4
@@ -156,9 +154,8 @@ class Warp:
 
     @property
     def reference(self) -> Float[Tensor, "Q"]:
-        """Where volumes of several objectives begin."""
-        front = self.values[torch.from_numpy(pareto_front(self.values.numpy()))]
-        return torch.minimum(infer_reference_point(front), self.values.quantile(_TAIL, dim=0))
+        """Where volumes of several objectives begin: the worst values."""
+        return self.values.min(dim=0).values
 
     def __call__(self, scores: Float[Tensor, "*B Q"]) -> Float[Tensor, "*B Q"]:
         """Values at scores."""

@@ -79,11 +79,15 @@ def test_what_is_certain_to_be_dominated_improves_nothing():
     torch.testing.assert_close(gained, torch.tensor([0.0, 1.0, 3.0]).double(), atol=1e-6, rtol=0)
 
 
-def test_volumes_begin_outside_the_front_and_at_most_of_what_was_told():
-    front = np.array([[2.0, 0.0], [0.0, 2.0]])
-    np.testing.assert_allclose(straight(front).reference, [-0.2, -0.2])
-    told = np.vstack([front, np.full((18, 2), -1.0)])
-    np.testing.assert_allclose(straight(told).reference, [-1.0, -1.0])
+def test_volumes_begin_at_the_worst_told():
+    np.testing.assert_allclose(straight([[2.0, 0.0], [0.0, 2.0], [-1.0, 1.0]]).reference, [-1.0, 0.0])
+
+
+def test_a_best_that_several_share_is_a_bound():
+    beyond = torch.tensor([[9.0, 9.0]]).double()
+    warp = Warp.of(np.array([[1.0, 1.0], [2.0, 3.0], [3.0, 3.0]]))
+    assert warp(beyond)[0, 0] > warp.values[2, 0] + 1
+    assert warp(beyond)[0, 1] == warp.values[2, 1]
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=30))
