@@ -3,8 +3,8 @@
 Parents come from binary tournaments of the survivors, by dominance and then by crowding distance; a child is a uniform
 crossover of two with a mutation of each choice at probability 1/L, L decisions. Survival is the original's, elitist, by
 rank and crowding. Deviations: the survivors are chosen among everything told, so that generations are as small as the
-questions (steady state); there are eight, which after 100 queries dominate more than 5, 12, 20, 30 or 50 do, on
-NAS-Bench-201 and on mobile networks (docs/results/pareto.md). A child that is told or asked for already is bred anew.
+questions (steady state); there are eight, which after 100 queries dominate as much as 5 or 12 do and more than 20, 30
+or 50. A child that is told or asked for already is bred anew.
 Where only some architectures can be evaluated and a child is none of them, the nearest open one by number of different
 choices takes its place.
 
