@@ -67,11 +67,16 @@ def operation_features(graphs: Sequence[Graph], schema: Schema) -> Float[np.ndar
 
 
 def decision_features(architectures: Sequence[Architecture], space: SearchSpace) -> Float[np.ndarray, "K F"]:
-    """The decisions whose options are numbers, as these numbers; standardised."""
-    values = [option_numbers(names) for names in space.options]
+    """The decisions whose options are numbers, standardised."""
+    return _standardised(decision_numbers(architectures, space))
+
+
+def decision_numbers(architectures: Sequence[Architecture], space: SearchSpace) -> Float[np.ndarray, "K F"]:
+    """The decisions whose options are numbers, as these numbers; no column where there are none."""
     choices = np.array([space.choices(arch) for arch in architectures])
+    values = [_option_numbers(names) for names in space.options]
     columns = [np.array(numbers)[choices[:, n]] for n, numbers in enumerate(values) if numbers is not None]
-    return _standardised(np.stack(columns, axis=1)) if columns else np.zeros((len(architectures), 0))
+    return np.stack(columns, axis=1) if columns else np.zeros((len(architectures), 0))
 
 
 def cost_features(costs: Float[np.ndarray, "K C"]) -> Float[np.ndarray, "K F"]:
@@ -104,7 +109,7 @@ def _standardised(columns: Float[np.ndarray, "K F"]) -> Float[np.ndarray, "K _"]
     return varying
 
 
-def option_numbers(names: Sequence[str]) -> list[float] | None:
+def _option_numbers(names: Sequence[str]) -> list[float] | None:
     """What options such as k3, k5 count, None where they are no numbers of one thing."""
     found = [re.fullmatch(r"(\D*)(\d+(?:\.\d+)?)", name) for name in names]
     matches = [match for match in found if match is not None]

@@ -44,6 +44,7 @@ from crlso.latent.space import LatentSpace, latent_space
 from crlso.search.describe import Descriptor
 from crlso.search.pareto import pareto_front
 from crlso.search.process import Posterior, Prior, fit_kernel, improve_in_turn, normal_scores
+from crlso.search.scalarisation import draw_directions, scalarise
 from crlso.search.strategy import Strategy, class_values
 
 PRIOR = Prior(reach=2.2, reach_spread=0.5, noise=0.2, noise_spread=0.5)
@@ -87,13 +88,13 @@ class Crlso(Strategy):
         support = self._support(archs)
         blocks = self._describe(support)
         draws = np.stack([posterior.draw(blocks, _MEMBERS, rng) for posterior in posteriors])
-        aim = self._aim(values, scores, rng)
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+        aim = self._aim(values, scores, generator)
         latents = self._encode(support)
         ensemble = fit_ensemble(latents, torch.from_numpy(draws).float().permute(2, 0, 1).flatten(0, 1), generator)
-        best = np.argsort(-aim(scores), axis=1, kind="stable")[:, :_BEST_STARTS]
+        best = aim(torch.from_numpy(scores)).argsort(dim=1, descending=True, stable=True)[:, :_BEST_STARTS]
         random = torch.randint(len(latents), (_MEMBERS, _STARTS - best.shape[1]), generator=generator)
-        starts = torch.cat([self._encode(archs)[torch.from_numpy(best)], latents[random]], dim=1)
+        starts = torch.cat([self._encode(archs)[best], latents[random]], dim=1)
         candidates = self._decode(climb(ensemble, aim, starts, self.latent.vae.ball))
         if not candidates:
             return []
@@ -103,18 +104,20 @@ class Crlso(Strategy):
             chosen = improve_in_turn(posteriors[0].at(blocks), incumbent, n)
         else:
             drawn = np.stack([posterior.draw(blocks, _DRAWS, rng) for posterior in posteriors], axis=2)
-            chosen = gain_in_turn(_unscored(drawn, scores, values), values, n, rng)
+            chosen = gain_in_turn(_unscored(drawn, scores, values), values, n, generator)
         return [candidates[row] for row in chosen]
 
-    def _aim(self, values: Float[np.ndarray, "D Q"], scores: Float[np.ndarray, "D Q"], rng: np.random.Generator) -> Aim:
+    def _aim(
+        self, values: Float[np.ndarray, "D Q"], scores: Float[np.ndarray, "D Q"], generator: torch.Generator
+    ) -> Aim:
         """What each member climbs: the score itself, or a scalarisation of its own of several."""
         if self.objectives == 1:
-            return Aim(np.ones((_MEMBERS, 1)), np.zeros(1))
-        origin = np.empty(self.objectives)
+            return Aim(torch.ones(_MEMBERS, 1), torch.zeros(1))
+        origin = torch.empty(self.objectives)
         for q, low in enumerate(nadir(values)):
             v, s = _sorted(values[:, q], scores[:, q])
-            origin[q] = np.interp(low, v, s)
-        return Aim(positive_directions(_MEMBERS, self.objectives, rng), origin)
+            origin[q] = float(np.interp(low, v, s))
+        return Aim(draw_directions(_MEMBERS, self.objectives, generator), origin)
 
     def _support(self, told: Sequence[Architecture]) -> list[Architecture]:
         there = {arch.key for arch in self._sample}
@@ -172,20 +175,19 @@ def fit_ensemble(
 
 @dataclass(frozen=True)
 class Aim:
-    """One concave function of Q scores for every member: min_q (f_q - r_q) / w_q.
+    """One concave function of Q scores for every member, its scalarisation.
 
     Attributes:
-        weights: w, positive.
-        origin: r.
+        directions: of each member's, positive.
+        origin: where scalarisations begin.
     """
 
-    weights: Float[np.ndarray, "M Q"]
-    origin: Float[np.ndarray, "Q"]
+    directions: Float[Tensor, "M Q"]
+    origin: Float[Tensor, "Q"]
 
-    def __call__(self, scores: Float[np.ndarray, "D Q"]) -> Float[np.ndarray, "M D"]:
-        """Of every member, at the same scores."""
-        least: Float[np.ndarray, "M D"] = ((scores - self.origin) / self.weights[:, None]).min(axis=2)
-        return least
+    def __call__(self, scores: Float[Tensor, "*M D Q"]) -> Float[Tensor, "M D"]:
+        """Of every member, at the same scores or at scores of its own."""
+        return scalarise(scores, self.origin, self.directions[:, None])
 
 
 def climb(ensemble: ConcaveEnsemble, aim: Aim, starts: Float[Tensor, "M S Z"], ball: Ball) -> Float[Tensor, "P Z"]:
@@ -193,24 +195,16 @@ def climb(ensemble: ConcaveEnsemble, aim: Aim, starts: Float[Tensor, "M S Z"], b
 
     The ensemble holds a network for each objective of each member, the objectives of a member side by side.
     """
-    objectives = aim.weights.shape[1]
-    weights, origin = (torch.from_numpy(part).float()[..., None] for part in (aim.weights, aim.origin))
+    objectives = aim.directions.shape[1]
     z, visited = starts, [starts]
     for step in range(_CLIMB):
         z = z.detach().requires_grad_(True)
         scores = ensemble(z.repeat_interleave(objectives, dim=0)).unflatten(0, (-1, objectives))
-        (gradient,) = torch.autograd.grad(((scores - origin) / weights).amin(dim=1).sum(), z)
+        (gradient,) = torch.autograd.grad(aim(scores.mT).sum(), z)
         length = _TRAVEL * ball.radius / _CLIMB * (1 - step / _CLIMB)
         z = ball.project(z.detach() + length * F.normalize(gradient, dim=-1))
         visited.append(z)
     return torch.cat(visited, dim=1).flatten(0, 1).detach()
-
-
-def positive_directions(n: int, objectives: int, rng: np.random.Generator) -> Float[np.ndarray, "n Q"]:
-    """Uniform on the part of the unit sphere where all is positive."""
-    drawn = np.abs(rng.normal(size=(n, objectives))) + 1e-6
-    directions: Float[np.ndarray, "n Q"] = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
-    return directions
 
 
 def nadir(values: Float[np.ndarray, "D Q"]) -> Float[np.ndarray, "Q"]:
@@ -222,16 +216,16 @@ def nadir(values: Float[np.ndarray, "D Q"]) -> Float[np.ndarray, "Q"]:
 
 
 def gain_in_turn(
-    drawn: Float[np.ndarray, "K n Q"], told: Float[np.ndarray, "D Q"], most: int, rng: np.random.Generator
+    drawn: Float[np.ndarray, "K n Q"], told: Float[np.ndarray, "D Q"], most: int, generator: torch.Generator
 ) -> list[int]:
     """Candidates of the largest expected gain of hypervolume, each after the ones before count as they were drawn."""
-    origin, objectives = nadir(told), told.shape[1]
-    scale = np.maximum(np.ptp(told, axis=0), 1e-12)
-    weights = positive_directions(drawn.shape[1], objectives, rng) * scale
+    objectives = told.shape[1]
+    origin, scale = torch.from_numpy(nadir(told)), torch.from_numpy(np.maximum(np.ptp(told, axis=0), 1e-12))
+    directions = draw_directions(drawn.shape[1], objectives, generator) * scale
 
-    def volumes(points: Float[np.ndarray, "*K Q"]) -> Float[np.ndarray, "K n"]:
-        least = ((points - origin) / weights).min(axis=-1)
-        cells: Float[np.ndarray, "K n"] = np.maximum(least, 0.0) ** objectives
+    def volumes(points: Float[np.ndarray, "K _ Q"]) -> Float[np.ndarray, "K n"]:
+        least = scalarise(torch.from_numpy(points), origin, directions)
+        cells: Float[np.ndarray, "K n"] = least.clamp(min=0.0).numpy() ** objectives
         return cells
 
     candidates, best = volumes(drawn), volumes(told[:, None]).max(axis=0)

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from crlso.architecture import Architecture, Schema
 from crlso.graphs import Padded
 from crlso.latent.depths import depth_features
-from crlso.latent.features import MOST_PATHS_A_GRAPH, count_paths, operation_paths, option_numbers
+from crlso.latent.features import MOST_PATHS_A_GRAPH, count_paths, decision_numbers, operation_paths
 from crlso.latent.population import count_costs
 from crlso.search.process import Blocks, typical_distance
 from crlso.spaces import SearchSpace
@@ -82,7 +82,6 @@ def _scaled(feature: Feature, representatives: Sequence[Architecture], even: boo
 def _features(space: SearchSpace, representatives: Sequence[Architecture]) -> dict[str, Feature]:
     schema = space.schema
     columns = _frequent_paths(representatives, schema)
-    numbers = [option_numbers(names) for names in space.options]
 
     def edges(archs: Sequence[Architecture]) -> Float[np.ndarray, "K F"]:
         padded = Padded.of([arch.graph for arch in archs], schema)
@@ -102,9 +101,7 @@ def _features(space: SearchSpace, representatives: Sequence[Architecture]) -> di
         return depth_features([arch.graph for arch in archs], schema)
 
     def decisions(archs: Sequence[Architecture]) -> Float[np.ndarray, "K F"]:
-        chosen = np.array([space.choices(arch) for arch in archs])
-        columns = [np.array(values)[chosen[:, n]] for n, values in enumerate(numbers) if values is not None]
-        return np.stack(columns, axis=1) if columns else np.zeros((len(archs), 1))
+        return decision_numbers(archs, space)
 
     def costs(archs: Sequence[Architecture]) -> Float[np.ndarray, "K F"]:
         logs: Float[np.ndarray, "K F"] = np.log(np.hstack([count_costs(space, archs), np.ones((len(archs), 1))]))

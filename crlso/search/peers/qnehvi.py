@@ -52,13 +52,12 @@ from gpytorch.mlls import ExactMarginalLogLikelihood
 from gpytorch.priors import LogNormalPrior
 from jaxtyping import Float
 from linear_operator.utils.warnings import NumericalWarning
-from scipy.stats import norm, rankdata
 from torch import Tensor
 
 from crlso.architecture import Architecture
 from crlso.search.describe import Descriptor
 from crlso.search.pareto import pareto_front
-from crlso.search.process import Prior
+from crlso.search.process import Prior, normal_scores
 from crlso.search.strategy import Strategy, class_values
 
 _MOST_LISTED = 20_000  # classes that are all candidates; of larger pools, those around the Pareto set and draws
@@ -144,7 +143,7 @@ class Warp:
     @classmethod
     def of(cls, values: Float[np.ndarray, "D Q"]) -> Warp:
         """Learn the map of each objective."""
-        scores = norm.ppf((rankdata(values, axis=0) - 0.5) / len(values))
+        scores = np.stack([normal_scores(column) for column in values.T], axis=1)
         first, third = np.quantile(values, (0.25, 0.75), axis=0)
         fenced = np.maximum(values, first - _FENCE * (third - first))
         spread = fenced.std(axis=0)
