@@ -1,7 +1,7 @@
 """Two objectives: how much of the best trade-offs does a strategy find, by one runner, from the same random starts?
 
 Four problems: accuracy against latency and against params, on NAS-Bench-201 (CIFAR-10, validation, 200 epochs; latency
-of an edge GPU) and on mobile networks (Accel-NASBench; latency of a ZCU102; several rows of one network are averaged).
+of an edge GPU) and on mobile networks (Accel-NASBench; latency of a ZCU102).
 The score after k queries is the hypervolume of all that was queried over that of the whole table. Volumes are in the
 metrics' own units above a reference point fixed before any strategy was run: the accuracy that 5 % of the table's rows
 fall short of, and the cost that 5 % of them exceed. Isomorphic twins are one architecture measured several times: a
@@ -26,7 +26,6 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 from report import print_table, run_each, save
 
@@ -35,7 +34,7 @@ from crlso.search.pareto import hypervolume
 from crlso.search.registry import make_strategy
 from crlso.search.runner import run
 from crlso.spaces import get_space
-from crlso.tables import Metric, Table
+from crlso.tables import Metric, read_table
 
 CHECKPOINTS = (20, 50, 100)
 TAIL = 0.05  # share of the table's rows beyond the reference point, in each objective
@@ -87,12 +86,9 @@ class Truth:
 @cache
 def truth(problem: Problem, file: Path) -> Truth:
     """Read a file, once a process."""
-    columns = [problem.accuracy, problem.cost]
-    means = pd.read_csv(file, usecols=["arch", *columns]).groupby("arch", sort=False).mean().dropna()
     metrics = (Metric(problem.accuracy), Metric(problem.cost, "min"))
-    values = {metric: means[metric.name].to_numpy() for metric in metrics}
-    evaluator = TableEvaluator(Table(problem.space, file.stem, means.index, values), columns)
-    gains = means.to_numpy() * [1.0, -1.0]
+    evaluator = TableEvaluator(read_table(file, problem.space, metrics), [problem.accuracy, problem.cost])
+    gains = np.array([evaluator.evaluate(arch) for arch in evaluator.candidates]) * [1.0, -1.0]
     reference = np.quantile(gains, TAIL, axis=0)
     credit: dict[str, list[Float[np.ndarray, "2"]]] = {}
     for arch, row in zip(evaluator.candidates, gains, strict=True):

@@ -47,7 +47,7 @@ class _Description(BaseModel):
 
 
 def read_table(path: str | Path, space: str | None = None, metrics: Sequence[str | Metric] = ()) -> Table:
-    """Read a table from a CSV or Parquet file.
+    """Read a table from a CSV or Parquet file; rows of one architecture become one, with its mean.
 
     Args:
         path: a file that ends in one of `SUFFIXES`.

@@ -1,7 +1,8 @@
 """Architectures × metrics: the one form in which crlso knows measured labels.
 
 A row is one text of the space's notation. Isomorphic twins are rows of their own, because benchmarks trained
-them apart and the difference is the benchmark's noise. NaN stands for "not measured" and for nothing else.
+them apart and the difference is the benchmark's noise; a text that comes again is a further trial of its row. NaN
+stands for "not measured" and for nothing else.
 """
 
 from __future__ import annotations
@@ -71,20 +72,22 @@ class Table:
         Args:
             space: name of the search space, or the file that describes it.
             name: what people call the table.
-            texts: architectures in the space's notation.
+            texts: architectures in the space's notation; one that comes again adds trials to its first row.
             measurements: a value for each row, or one for each row and trial, in the metric's unit; NaN where
                 nothing was measured.
 
         Raises:
             UnknownNameError: there is no such space.
-            TableError: a row is not an architecture of the space or comes twice, a value is infinite, or a metric
-                was never measured; rows are counted from 1.
+            TableError: a row is not an architecture of the space, a value is infinite, or a metric was never
+                measured; rows are counted from 1.
         """
         self.space = get_space(space).name
         self.name = name
-        self.texts = _parsed(self.space, texts)
-        arrays = {metric: np.array(values, dtype=np.float64) for metric, values in measurements.items()}
-        _check(self.texts, arrays)
+        parsed = _parsed(self.space, texts)
+        given = {metric: np.array(values, dtype=np.float64) for metric, values in measurements.items()}
+        _check(parsed, given)
+        self.texts = tuple(dict.fromkeys(parsed))
+        arrays = {metric: _repeated(parsed, values) for metric, values in given.items()}
         self._trials = {metric.name: values for metric, values in arrays.items() if values.ndim == 2}
         self._means = {metric.name: _mean(values) for metric, values in arrays.items()}
         self.metrics = tuple(
@@ -188,13 +191,6 @@ def _parsed(space_name: str, texts: Iterable[str]) -> tuple[str, ...]:
 def _check(texts: Sequence[str], arrays: Mapping[Metric, Float[np.ndarray, "rows ..."]]) -> None:
     if not texts or not arrays:
         raise TableError("no measurements: a table needs at least one row and one metric beside `arch`")
-    seen: dict[str, int] = {}
-    if duplicates := [row for row, text in enumerate(texts) if seen.setdefault(text, row) != row]:
-        first = seen[texts[duplicates[0]]] + 1
-        raise TableError(
-            f"{name_rows(duplicates)}: listed before (the first of them in row {first}): "
-            "keep one row an architecture, for instance the mean"
-        )
     names = [metric.name for metric in arrays]
     for metric, values in arrays.items():
         if names.count(metric.name) > 1 or metric.name in ("", "arch") or metric.direction not in ("max", "min"):
@@ -207,6 +203,22 @@ def _check(texts: Sequence[str], arrays: Mapping[Metric, Float[np.ndarray, "rows
         if infinite.any():
             rows = name_rows(np.flatnonzero(infinite))
             raise TableError(f"{rows}: metric {metric.name!r} is infinite: leave blank what was not measured")
+
+
+def _repeated(texts: Sequence[str], values: Float[np.ndarray, "given ..."]) -> Float[np.ndarray, "rows ..."]:
+    """A row for each text, with all its values as trials; a plain column stays one where repetitions only agree."""
+    given: dict[str, list[int]] = {}
+    for number, text in enumerate(texts):
+        given.setdefault(text, []).append(number)
+    if len(given) == len(texts):
+        return values
+    most = max(len(numbers) for numbers in given.values())
+    padded = np.array([numbers + [-1] * (most - len(numbers)) for numbers in given.values()])
+    there = (padded >= 0)[:, :, None]
+    trials = np.where(there, values.reshape(len(texts), -1)[padded], np.nan).reshape(len(given), -1)
+    least, largest = np.fmin.reduce(trials, axis=1), np.fmax.reduce(trials, axis=1)
+    agreed = values.ndim == 1 and np.array_equal(least, largest, equal_nan=True)
+    return largest if agreed else trials
 
 
 def name_rows(rows: Sequence[int] | Int[np.ndarray, "rows"]) -> str:

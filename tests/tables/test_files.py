@@ -90,7 +90,6 @@ def test_parquet_of_pandas_is_read_like_csv(tmp_path):
         (f"arch,a\n{A},1\n{B},inf\n", "row 2: metric 'a' is infinite"),
         (f"arch,a\n{A},1\n{B},\n", "row 2: nothing was measured"),
         (f"arch,a,b\n{A},1,\n{B},1,\n", "'b' has no measurement"),
-        (f"arch,a\n{A},1\n{B},2\n{A},3\n", "row 3: listed before"),
         (f"arch,a\n{A},1\n,2\n", "row 2: no architecture in the column"),
         (f"arch,a\n{A},1\nresnet,2\n", "row 2: no architecture of space nasbench201"),
         (f"arch,a\n{A},1,2\n", "Expected 2 columns, got 3"),

@@ -47,6 +47,24 @@ def test_ranked_rows_are_the_measured_ones_from_best_to_worst(trials, direction)
     assert (worsening >= 0).all()
 
 
+@given(trial_arrays, st.randoms(use_true_random=False))
+def test_rows_of_one_text_are_its_trials(trials, random):
+    long = [(row, value) for row, values in enumerate(trials) for value in values]
+    random.shuffle(long)
+    got = table({ACCURACY: np.array([value for _, value in long])}, [TEXTS[row] for row, _ in long])
+    once = table({ACCURACY: trials})
+    assert set(got.texts) == set(once.texts)
+    for text in got.texts:
+        assert got.value(text, "accuracy") == pytest.approx(once.value(text, "accuracy"))
+
+
+def test_repetitions_that_agree_are_no_trials():
+    got = table({ACCURACY: np.array([1.0, 3.0, 3.0]), LOSS: np.array([5.0, 7.0, 5.0])}, [TEXTS[0], TEXTS[1], TEXTS[0]])
+    assert got.texts == (TEXTS[0], TEXTS[1])
+    assert got.trials("loss") is None
+    np.testing.assert_array_equal(got.trials("accuracy"), [[1.0, 3.0], [3.0, np.nan]])
+
+
 def test_a_value_belongs_to_its_text_and_not_to_twins():
     empty, twin = TEXTS[0], TEXTS[1]
     assert SPACE.parse(empty) == SPACE.parse(TEXTS[5])
@@ -97,8 +115,6 @@ def test_what_was_measured_cannot_be_changed():
 @pytest.mark.parametrize(
     ("measurements", "texts", "message"),
     [
-        ({ACCURACY: np.zeros(3)}, [TEXTS[0], TEXTS[1], TEXTS[0]], r"row 3: listed before .*row 1.*keep one row"),
-        ({ACCURACY: np.zeros(6)}, [TEXTS[0], *TEXTS[:5]], r"row 2: listed before"),
         ({ACCURACY: np.zeros(3)}, [TEXTS[0], "resnet", "vgg"], r"rows 2, 3: .*nasbench201.*'resnet'"),
         ({ACCURACY: np.zeros(8)}, ["x"] * 8, r"rows 1, 2, 3 and 5 more: .*right space"),
         ({ACCURACY: np.ones(2), LOSS: np.full((2, 3), np.nan)}, TEXTS[:2], r"'loss' has no measurement"),
