@@ -4,8 +4,8 @@ First without labels: how long `explore` takes, what share of 10,000 architectur
 exactly (to the canonical text), and what share of 10,000 draws of the prior decodes to architectures that parse. Then
 with labels, from the same start every time: Kendall τ on the unseen rows of a table for the concave ensemble at the
 architectures' latents, for the teacher that it was taught by, for a Gaussian process on edges and paths alone and for
-gradient boosted trees on the decisions, all fitted to the same labels. DARTS is split ten-fold; elsewhere the labels are
-drawn anew with every seed.
+gradient boosted trees on the decisions, all fitted to the same labels. DARTS is split ten-fold; elsewhere the labels
+are drawn anew with every seed.
 
     python benchmarks/large_spaces.py --space darts --table oncenas_545.csv --metrics val_accuracy_50ep \
         --out docs/results/large_spaces_darts.json

@@ -8,20 +8,18 @@ Each question goes through five steps:
    support: all classes where they are listed, a sample and what was told elsewhere;
 3. every member is climbed by projected gradient ascent from the best told and from random places; a concave function
    has one maximum, so starts differ in the way there, which is what is decoded;
-4. all points on all ways are decoded to the candidates;
+4. all points on all ways are decoded to the candidates, or to the nearest ones where only a part of a space is open;
 5. among these the process, which knows more than any member, takes the largest expected improvements one after the
    other, believing its mean in between.
 
 CR-LSO [Rao2022]_ refits one convex network to noisy latents and decodes one step from each of the best. Here the
 concave members carry the uncertainty, and the certificate of `ascent` holds for each of them.
 
-With several objectives there are M functions of each, a member's draw of weights w makes one concave function of
-them, min_q (f_q - r_q) / w_q, and the candidates are taken by expected gain of hypervolume, which is the mean of
-max(0, min_q (y_q - r_q) / w_q)^Q over w from the positive part of the sphere up to a constant [Zhang2020]_.
+With several objectives there are M functions of each, and a member's draw of weights w makes one concave function of
+them, min_q (f_q - r_q) / w_q (`scalarisation`). Single changes of the Pareto set join the candidates, because its ends
+lie where few weights lead, and the largest expected gains of hypervolume are taken (`gains`).
 
 .. [Rao2022] X. Rao, B. Zhao, X. Yi, D. Liu. CR-LSO. arXiv 2211.05950.
-.. [Zhang2020] R. Zhang, D. Golovin. Random Hypervolume Scalarizations for Provable Multi-Objective Black Box
-   Optimization. ICML 2020.
 """
 
 from __future__ import annotations
@@ -42,14 +40,20 @@ from crlso.latent.geometry import Ball
 from crlso.latent.icnn import ConcaveEnsemble
 from crlso.latent.space import LatentSpace, latent_space
 from crlso.search.describe import Descriptor
+from crlso.search.gains import gain_in_turn
 from crlso.search.pareto import pareto_front
-from crlso.search.process import Posterior, Prior, fit_kernel, improve_in_turn, normal_scores
+from crlso.search.process import Posterior, Prior, fit_kernel, improve_in_turn
 from crlso.search.scalarisation import draw_directions, scalarise
 from crlso.search.strategy import Strategy, class_values
+from crlso.search.warp import Warp
 
 PRIOR = Prior(reach=2.2, reach_spread=0.5, noise=0.2, noise_spread=0.5)
+PRIOR_OF_SEVERAL = Prior(reach=2.2, reach_spread=0.5, noise=0.1, noise_spread=1.0)
 SPREAD = {"edges": 1.0, "paths": 0.55, "depths": 2.4, "decisions": 1.0, "costs": 1.0}
-"""Long scales and much noise: what is told later is good throughout and differs by noise (docs/results/search.md)."""
+"""Long scales and much noise: what is told later is good throughout and differs by noise (docs/results/search.md).
+
+Of several objectives some, such as params, have no noise at all.
+"""
 
 _FEWEST = 2  # measurements; before, what is asked is drawn at random
 _MEMBERS = 4
@@ -62,7 +66,6 @@ _MOST_WEIGHT = 20.0  # of an architecture in the fit: the best of a draw count m
 _SUPPORT = 2000  # sampled architectures where classes cannot be listed
 _BEST_STARTS, _STARTS = 8, 32  # an ascent starts from so many of the best told, and from random members of the support
 _CLIMB = 40  # steps of an ascent
-_DRAWS = 256  # from the posteriors of several objectives, a direction of the front each
 _TRAVEL = 3.0  # step lengths start at this many radii over the number of steps and add up to half of it
 
 
@@ -82,20 +85,25 @@ class Crlso(Strategy):
         if len(self.measured) < _FEWEST:
             return []
         archs, values = class_values(self.measured)
-        scores = np.stack([normal_scores(column) for column in values.T], axis=1)
+        warp = Warp.of(values)
+        scores = warp.scores
         told = self._describe(archs)
-        posteriors = [Posterior(fit_kernel(told, column, PRIOR), told, column) for column in scores.T]
+        prior = PRIOR if self.objectives == 1 else PRIOR_OF_SEVERAL
+        posteriors = [Posterior(fit_kernel(told, column, prior), told, column) for column in scores.T]
         support = self._support(archs)
         blocks = self._describe(support)
         draws = np.stack([posterior.draw(blocks, _MEMBERS, rng) for posterior in posteriors])
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
-        aim = self._aim(values, scores, generator)
+        aim = self._aim(scores, generator)
         latents = self._encode(support)
         ensemble = fit_ensemble(latents, torch.from_numpy(draws).float().permute(2, 0, 1).flatten(0, 1), generator)
         best = aim(torch.from_numpy(scores)).argsort(dim=1, descending=True, stable=True)[:, :_BEST_STARTS]
         random = torch.randint(len(latents), (_MEMBERS, _STARTS - best.shape[1]), generator=generator)
         starts = torch.cat([self._encode(archs)[best], latents[random]], dim=1)
-        candidates = self._decode(climb(ensemble, aim, starts, self.latent.vae.ball))
+        candidates = self._reached(climb(ensemble, aim, starts, self.latent.vae.ball))
+        if self.objectives > 1:
+            front = [arch for arch, best in zip(archs, pareto_front(values), strict=True) if best]
+            candidates = self._joined(candidates, front)
         if not candidates:
             return []
         blocks = self._describe(candidates)
@@ -103,35 +111,40 @@ class Crlso(Strategy):
             incumbent = float(posteriors[0].at(told).mean.max())
             chosen = improve_in_turn(posteriors[0].at(blocks), incumbent, n)
         else:
-            drawn = np.stack([posterior.draw(blocks, _DRAWS, rng) for posterior in posteriors], axis=2)
-            chosen = gain_in_turn(_unscored(drawn, scores, values), values, n, generator)
+            chosen = gain_in_turn([posterior.at(blocks) for posterior in posteriors], warp, n)
         return [candidates[row] for row in chosen]
 
-    def _aim(
-        self, values: Float[np.ndarray, "D Q"], scores: Float[np.ndarray, "D Q"], generator: torch.Generator
-    ) -> Aim:
+    def _aim(self, scores: Float[np.ndarray, "D Q"], generator: torch.Generator) -> Aim:
         """What each member climbs: the score itself, or a scalarisation of its own of several."""
         if self.objectives == 1:
             return Aim(torch.ones(_MEMBERS, 1), torch.zeros(1))
-        origin = torch.empty(self.objectives)
-        for q, low in enumerate(nadir(values)):
-            v, s = _sorted(values[:, q], scores[:, q])
-            origin[q] = float(np.interp(low, v, s))
-        return Aim(draw_directions(_MEMBERS, self.objectives, generator), origin)
+        return Aim(draw_directions(_MEMBERS, self.objectives, generator), torch.from_numpy(scores.min(axis=0)).float())
 
     def _support(self, told: Sequence[Architecture]) -> list[Architecture]:
         there = {arch.key for arch in self._sample}
         return [*self._sample, *(arch for arch in told if arch.key not in there)]
 
-    def _decode(self, path: Float[Tensor, "P Z"]) -> list[Architecture]:
-        """Open architectures that points decode to, one a class."""
+    def _reached(self, path: Float[Tensor, "P Z"]) -> list[Architecture]:
+        """Open architectures that points decode to, one a class; the nearest ones, where few of the space are open."""
         seen = self.seen
+        if self.pool.classes is not None and len(self.pool) < len(self.latent.population):
+            free = [arch for arch in self.pool.classes if arch.key not in seen]
+            if not free:
+                return []
+            nearest = torch.cdist(path, self._encode(free)).argmin(dim=1).unique()
+            return [free[row] for row in nearest.tolist()]
         found: dict[str, Architecture] = {}
         for arch in self.latent.decode_distinct(path):
             admitted = self.pool.admit(arch)
             if admitted is not None and admitted.key not in seen:
                 found.setdefault(admitted.key, admitted)
         return list(found.values())
+
+    def _joined(self, candidates: Sequence[Architecture], front: Sequence[Architecture]) -> list[Architecture]:
+        """Candidates and open neighbours of the front, one a class."""
+        seen, found = self.seen, {arch.key: arch for arch in candidates}
+        near = (other for arch in front for other in self.pool.neighbours(arch))
+        return list((found | {other.key: other for other in near if other.key not in seen | found.keys()}).values())
 
     def _encode(self, architectures: Sequence[Architecture]) -> Float[Tensor, "B Z"]:
         new = [arch for arch in architectures if arch.key not in self._latents]
@@ -205,54 +218,3 @@ def climb(ensemble: ConcaveEnsemble, aim: Aim, starts: Float[Tensor, "M S Z"], b
         z = ball.project(z.detach() + length * F.normalize(gradient, dim=-1))
         visited.append(z)
     return torch.cat(visited, dim=1).flatten(0, 1).detach()
-
-
-def nadir(values: Float[np.ndarray, "D Q"]) -> Float[np.ndarray, "Q"]:
-    """A tenth of the front's extent below its worst values; of what was told, where the front has no extent."""
-    front = values[pareto_front(values)]
-    extent = np.where(np.ptp(front, axis=0) > 0, np.ptp(front, axis=0), np.ptp(values, axis=0))
-    low: Float[np.ndarray, "Q"] = front.min(axis=0) - 0.1 * extent
-    return low
-
-
-def gain_in_turn(
-    drawn: Float[np.ndarray, "K n Q"], told: Float[np.ndarray, "D Q"], most: int, generator: torch.Generator
-) -> list[int]:
-    """Candidates of the largest expected gain of hypervolume, each after the ones before count as they were drawn."""
-    objectives = told.shape[1]
-    origin, scale = torch.from_numpy(nadir(told)), torch.from_numpy(np.maximum(np.ptp(told, axis=0), 1e-12))
-    directions = draw_directions(drawn.shape[1], objectives, generator) * scale
-
-    def volumes(points: Float[np.ndarray, "K _ Q"]) -> Float[np.ndarray, "K n"]:
-        least = scalarise(torch.from_numpy(points), origin, directions)
-        cells: Float[np.ndarray, "K n"] = least.clamp(min=0.0).numpy() ** objectives
-        return cells
-
-    candidates, best = volumes(drawn), volumes(told[:, None]).max(axis=0)
-    chosen: list[int] = []
-    while len(chosen) < min(most, len(drawn)):
-        gains = np.maximum(candidates - best, 0.0).mean(axis=1)
-        gains[chosen] = -1.0
-        chosen.append(int(gains.argmax()))
-        best = np.maximum(best, candidates[chosen[-1]])
-    return chosen
-
-
-def _unscored(
-    drawn: Float[np.ndarray, "K n Q"], scores: Float[np.ndarray, "D Q"], values: Float[np.ndarray, "D Q"]
-) -> Float[np.ndarray, "K n Q"]:
-    """Values that have these normal scores: between what was told by interpolation, beyond it at the mean slope."""
-    columns = []
-    for q in range(values.shape[1]):
-        s, v = _sorted(scores[:, q], values[:, q])
-        slope = np.ptp(v) / np.ptp(s)
-        beyond = drawn[..., q] - np.clip(drawn[..., q], s[0], s[-1])
-        columns.append(np.interp(drawn[..., q], s, v) + slope * beyond)
-    return np.stack(columns, axis=2)
-
-
-def _sorted(
-    by: Float[np.ndarray, "D"], other: Float[np.ndarray, "D"]
-) -> tuple[Float[np.ndarray, "D"], Float[np.ndarray, "D"]]:
-    order = np.argsort(by, kind="stable")
-    return by[order], other[order]

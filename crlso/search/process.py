@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
+from scipy.special import ndtr
 from scipy.stats import norm, rankdata
 
 Blocks = list[Float[np.ndarray, "K _"]]
@@ -82,9 +83,24 @@ def typical_distance(block: Float[np.ndarray, "K F"]) -> float:
     return float(np.sqrt(2 * block.var(axis=0).sum()))
 
 
+def mean_excess(
+    mean: Float[np.ndarray, "K"], std: Float[np.ndarray, "K"], levels: Float[np.ndarray, "V"]
+) -> Float[np.ndarray, "K V"]:
+    """E max(0, g - v) of normal g, the expected improvement over each level [Jones1998]_.
+
+    .. [Jones1998] D. R. Jones, M. Schonlau, W. J. Welch. Efficient Global Optimization of Expensive Black-Box
+       Functions. Journal of Global Optimization 1998.
+    """
+    above = (mean[:, None] - levels) / std[:, None]
+    density = np.exp(-(above**2) / 2) / np.sqrt(2 * np.pi)
+    excess: Float[np.ndarray, "K V"] = std[:, None] * (above * ndtr(above) + density)
+    return excess
+
+
 def fit_kernel(blocks: Blocks, scores: Float[np.ndarray, "D"], prior: Prior) -> Kernel:
     """Parameters at the mode of their posterior, found by L-BFGS from the prior's own mode."""
-    distances = [squared_distances(block, block).astype(np.float64) for block in blocks]
+    exact = [block.astype(np.float64) for block in blocks]
+    distances = [squared_distances(block, block) for block in exact]
     b = len(blocks)
     centre = np.log([1.0] * b + [prior.reach] * b + [prior.noise])
     spread = np.array([prior.amplitude_spread] * b + [prior.reach_spread] * b + [prior.noise_spread])
@@ -115,7 +131,8 @@ class Posterior:
 
     def __init__(self, kernel: Kernel, told: Blocks, scores: Float[np.ndarray, "D"]) -> None:
         self.kernel, self.told, self.scores = kernel, told, scores
-        covariance = kernel(told, told).astype(np.float64)
+        exact = [block.astype(np.float64) for block in told]  # single precision leaves negative eigenvalues
+        covariance = kernel(exact, exact)
         self.factor = cholesky(covariance + (kernel.noise + _JITTER) * np.eye(len(scores)), lower=True)
 
     def at(self, blocks: Blocks) -> Beliefs:
@@ -158,22 +175,11 @@ class Beliefs:
         deviations: Float[np.ndarray, "K"] = np.sqrt(np.maximum(self.variance, 1e-9))
         return deviations
 
-    def expected_improvement(self, incumbent: float) -> Float[np.ndarray, "K"]:
-        """E[(g - incumbent)⁺] [Jones1998]_.
-
-        .. [Jones1998] D. R. Jones, M. Schonlau, W. J. Welch. Efficient Global Optimization of Expensive Black-Box
-           Functions. Journal of Global Optimization 1998.
-        """
-        std = self.std
-        excess = (self.mean - incumbent) / std
-        improvement: Float[np.ndarray, "K"] = std * (excess * norm.cdf(excess) + norm.pdf(excess))
-        return improvement
-
     def believe(self, k: int) -> None:
         """Take the mean at k for told: means stay, variances shrink; a batch is thus asked one after the other."""
         here = [block[k : k + 1] for block in self.blocks]
         covariance = self.kernel(here, self.blocks)[0] - self.rows[:, k] @ self.rows
-        row = covariance / np.sqrt(covariance[k] + self.kernel.noise)
+        row = covariance / np.sqrt(max(covariance[k], 0.0) + self.kernel.noise)
         self.rows = np.vstack([self.rows, row])
         self.variance = self.variance - row**2
 
@@ -184,7 +190,8 @@ def improve_in_turn(beliefs: Beliefs, incumbent: float, n: int, barred: Sequence
     allowed = np.ones(len(beliefs.mean), dtype=bool)
     allowed[list(barred)] = False
     while len(chosen) < n and allowed.any():
-        k = int(np.where(allowed, beliefs.expected_improvement(incumbent), -1.0).argmax())
+        improvement = mean_excess(beliefs.mean, beliefs.std, np.array([incumbent]))[:, 0]
+        k = int(np.where(allowed, improvement, -1.0).argmax())
         chosen.append(k)
         allowed[k] = False
         incumbent = max(incumbent, float(beliefs.mean[k]))

@@ -6,19 +6,13 @@ not of scores, and begin at the worst value told in each objective: from the nad
 default, the ends of the front stay unexplored. A question is answered greedily, one
 architecture after the other, each given those before it and those pending. Candidates are all open classes where they
 can be listed, changes of the Pareto set and draws elsewhere. The Monte Carlo estimate is taken of a shortlist: those of
-the largest expected improvement on what was told, without noise. With the space that the front leaves cut into boxes
-[l, u], and a candidate's values y_q independent, that is [Yang2019]_
-
-    EHVI = Σ_[l,u] Π_q E clip(y_q - l_q, 0, u_q - l_q),                                                           (1)
-
-expectations by Gauss-Hermite quadrature. Of a single objective it is the noisy expected improvement.
+the largest expected improvement on what was told, without noise (`crlso.search.gains`). Of a single objective it is the
+noisy expected improvement.
 
 .. [Daulton2021] S. Daulton, M. Balandat, E. Bakshy. Parallel Bayesian Optimization of Multiple Noisy Objectives with
    Expected Hypervolume Improvement. NeurIPS 2021.
 .. [Ament2023] S. Ament, S. Daulton, D. Eriksson, M. Balandat, E. Bakshy. Unexpected Improvements to Expected
    Improvement for Bayesian Optimization. NeurIPS 2023.
-.. [Yang2019] K. Yang, M. Emmerich, A. Deutz, T. Bäck. Efficient Computation of Expected Hypervolume Improvement Using
-   Box Decomposition Algorithms. Journal of Global Optimization 75, 2019.
 """
 
 from __future__ import annotations
@@ -27,7 +21,6 @@ import math
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property, reduce
 from itertools import accumulate, pairwise
 from operator import add
@@ -44,7 +37,6 @@ from botorch.exceptions.warnings import BotorchWarning
 from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
 from botorch.sampling.normal import SobolQMCNormalSampler
-from botorch.utils.multi_objective.box_decompositions.non_dominated import FastNondominatedPartitioning
 from gpytorch.constraints import GreaterThan
 from gpytorch.kernels import Kernel, RBFKernel, ScaleKernel
 from gpytorch.likelihoods import GaussianLikelihood
@@ -56,9 +48,11 @@ from torch import Tensor
 
 from crlso.architecture import Architecture
 from crlso.search.describe import Descriptor
+from crlso.search.gains import expected_gain
 from crlso.search.pareto import pareto_front
-from crlso.search.process import Prior, normal_scores
+from crlso.search.process import Prior
 from crlso.search.strategy import Strategy, class_values
+from crlso.search.warp import Warp
 
 _MOST_LISTED = 20_000  # classes that are all candidates; of larger pools, those around the Pareto set and draws
 _DRAWS = 500
@@ -66,8 +60,6 @@ _REFERENCE = 2000  # architectures on which features are scaled where classes ar
 _SHORTLIST = 64  # candidates whose improvement is estimated with noise and pending
 _SAMPLES = 64  # of the posterior, in that estimate
 _CHUNK = 128  # candidates whose posterior is taken at once: their joint covariance is computed on the way
-_NODES = 16  # of the quadrature
-_FENCE = 1.5  # of quartile ranges below the first quartile
 _ITERATIONS = 60  # of the fit, enough for its few parameters
 _LEAST_NOISE = 1e-4
 _SHORTEST = 1e-3  # length scale, of a block's typical distance
@@ -104,7 +96,7 @@ class Qnehvi(Strategy):
             for category in (BotorchWarning, NumericalWarning):  # features beyond the unit cube, early stopping, jitter
                 warnings.simplefilter("ignore", category)
             warp = Warp.of(values)
-            model = fit(told, warp.scores, [block.shape[1] for block in blocks])
+            model = fit(told, torch.from_numpy(warp.scores), [block.shape[1] for block in blocks])
             picked = improve(model, warp, told, pending, free, n)
         return [candidates[row] for row in picked]
 
@@ -121,60 +113,6 @@ class Qnehvi(Strategy):
         listed = self.pool.classes
         rng = np.random.default_rng(self.seed)
         return Descriptor(self.space, self.pool.sample(_REFERENCE, rng) if listed is None else listed, SPREAD)
-
-
-@dataclass(frozen=True)
-class Warp:
-    """The monotone map from normal scores to values, linear between what was told; an objective at a time.
-
-    Beyond the best it goes on at the mean slope from the median to the best, but a best that several share is a bound;
-    below the worst it stays. Values are standardised, and outliers on the lower side drawn in to Tukey's fence.
-
-    Attributes:
-        scores: of what was told, the processes' targets.
-        values: of what was told.
-        knots: scores and values of each objective in ascending order, the ends beyond what was told included.
-    """
-
-    scores: Float[Tensor, "D Q"]
-    values: Float[Tensor, "D Q"]
-    knots: tuple[tuple[Float[Tensor, "_"], Float[Tensor, "_"]], ...]
-
-    @classmethod
-    def of(cls, values: Float[np.ndarray, "D Q"]) -> Warp:
-        """Learn the map of each objective."""
-        scores = np.stack([normal_scores(column) for column in values.T], axis=1)
-        first, third = np.quantile(values, (0.25, 0.75), axis=0)
-        fenced = np.maximum(values, first - _FENCE * (third - first))
-        spread = fenced.std(axis=0)
-        fenced = (fenced - fenced.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-        knots = tuple(_knots(*columns) for columns in zip(scores.T, fenced.T, strict=True))
-        return cls(torch.from_numpy(scores), torch.from_numpy(fenced), knots)
-
-    @property
-    def reference(self) -> Float[Tensor, "Q"]:
-        """Where volumes of several objectives begin: the worst values."""
-        return self.values.min(dim=0).values
-
-    def __call__(self, scores: Float[Tensor, "*B Q"]) -> Float[Tensor, "*B Q"]:
-        """Values at scores."""
-        columns = []
-        for column, (x, y) in zip(scores.unbind(dim=-1), self.knots, strict=True):
-            right = torch.searchsorted(x, column.contiguous()).clamp(1, len(x) - 1)
-            share = (column - x[right - 1]) / (x[right] - x[right - 1])
-            columns.append(torch.lerp(y[right - 1], y[right], share))
-        return torch.stack(columns, dim=-1)
-
-
-def _knots(
-    scores: Float[np.ndarray, "D"], values: Float[np.ndarray, "D"]
-) -> tuple[Float[Tensor, "_"], Float[Tensor, "_"]]:
-    x, first = np.unique(scores, return_index=True)
-    y = values[first]
-    bounded = x[-1] <= 0 or np.count_nonzero(scores == x[-1]) > 1
-    slope = 0.0 if bounded else (y[-1] - np.median(y)) / x[-1]
-    x, y = np.hstack([x[0] - 1, x, x[-1] + 1]), np.hstack([y[0], y, y[-1] + slope])
-    return torch.from_numpy(x), torch.from_numpy(y)
 
 
 def fit(x: Float[Tensor, "D F"], y: Float[Tensor, "D Q"], sizes: Sequence[int]) -> SingleTaskGP:
@@ -216,8 +154,10 @@ def improve(
     """Rows of `free` that together improve the most, first the single best; fewer than n where there are no more."""
     gain = _acquisition(model, warp, told)
     posteriors = [model.posterior(chunk) for chunk in free.split(_CHUNK)]
-    promise = [expected_improvement(warp, one.mean, one.variance.sqrt()) for one in posteriors]
-    shortlist = torch.cat(promise).argsort(descending=True, stable=True)[:_SHORTLIST]
+    mean = torch.cat([one.mean for one in posteriors]).numpy()
+    std = torch.cat([one.variance.sqrt() for one in posteriors]).numpy()
+    promise = expected_gain(mean, std, warp, warp.values)
+    shortlist = torch.from_numpy(promise).argsort(descending=True, stable=True)[:_SHORTLIST]
     picked: list[int] = []
     for _ in range(min(n, len(shortlist))):
         gain.set_X_pending(torch.cat([pending, free[picked]]) if len(pending) + len(picked) else None)
@@ -235,27 +175,12 @@ def _acquisition(
     shared: dict[str, Any] = {"X_baseline": told, "sampler": sampler, "prune_baseline": True}
 
     def several(scores: Tensor, X: Tensor | None = None) -> Tensor:  # noqa: ARG001, N803 (botorch's names)
-        return warp(scores)
+        return torch.from_numpy(warp(scores.numpy()))
 
     def single(scores: Tensor, X: Tensor | None = None) -> Tensor:  # noqa: ARG001, N803
-        return warp(scores).squeeze(-1)
+        return torch.from_numpy(warp(scores.numpy())).squeeze(-1)
 
     if len(warp.knots) == 1:
         return qLogNoisyExpectedImprovement(model, objective=GenericMCObjective(single), **shared)
     objective = GenericMCMultiOutputObjective(several)
     return qLogNoisyExpectedHypervolumeImprovement(model, warp.reference.tolist(), objective=objective, **shared)
-
-
-def expected_improvement(warp: Warp, mean: Float[Tensor, "K Q"], std: Float[Tensor, "K Q"]) -> Float[Tensor, "K"]:
-    """Equation (1) for scores of that mean and deviation, over the front of what was told."""
-    values = warp.values
-    if values.shape[1] == 1:
-        lower, upper = values.max().reshape(1, 1), torch.full_like(values[:1], torch.inf)
-    else:
-        lower, upper = FastNondominatedPartitioning(warp.reference, values).get_hypercell_bounds()
-    nodes, weights = (torch.from_numpy(part) for part in np.polynomial.hermite_e.hermegauss(_NODES))
-    drawn = warp(mean[:, None] + std[:, None] * nodes[:, None])[:, :, None]
-    inside = (drawn.minimum(upper) - lower).clamp(min=0.0)
-    share = weights / weights.sum()
-    gained: Float[Tensor, "K"] = torch.einsum("h,khcq->kcq", share, inside).prod(dim=-1).sum(dim=-1)
-    return gained
