@@ -13,6 +13,14 @@ hypothesis.settings.register_profile("crlso", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("crlso")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory):
+    """Tests neither read nor fill the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CRLSO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def accuracy():
     """A made-up benchmark of NAS-Bench-201: what operations are worth, by place; twins have the same value."""

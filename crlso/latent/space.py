@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -117,10 +116,15 @@ class LatentSpace:
         return replace(self, vae=vae.requires_grad_(False))
 
 
-@lru_cache(maxsize=4)
-def latent_space(space: SearchSpace) -> LatentSpace:
-    """The space as `explore` learns it by default: preset `listed` where classes can be listed, `large` elsewhere."""
-    return explore(space, PRESETS["listed" if space.enumerable else "large"])
+def untrained(
+    space: SearchSpace, config: LatentConfig, *, seed: int = 0, device: torch.device | str = "cpu"
+) -> LatentSpace:
+    """What `explore` starts from: a sample of the space with its costs, and networks with initial weights."""
+    population = sample_population(space, config.population, seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        vae = GraphVAE(config, space.schema).to(device)
+    return LatentSpace(space, vae, population, count_costs(space, population.representatives))
 
 
 def explore(
@@ -148,13 +152,10 @@ def explore(
         BundleError: there is nothing to resume.
     """
     config, place = config or PRESETS["large"], torch.device(device)
-    population = sample_population(space, config.population, seed)
-    costs = count_costs(space, population.representatives)
+    latent = untrained(space, config, seed=seed, device=place)
+    vae, population = latent.vae, latent.population
     none, unknown = np.full(len(population), np.nan), np.zeros(len(population), dtype=bool)
-    targets = Targets(population, space.schema, none, unknown, costs, place)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        vae = GraphVAE(config, space.schema).to(place)
+    targets = Targets(population, space.schema, none, unknown, latent.costs, place)
     graphs = vae.collate(arch.graph for arch in population.representatives)
     vae.decoder.settle(targets.graphs)
     if isinstance(vae.head, PolarHead):
@@ -164,7 +165,8 @@ def explore(
         trainer.resume(checkpoint)
     trainer.fit(checkpoint, progress)
     vae.enclose(graphs.to(place))
-    return LatentSpace(space, vae.requires_grad_(False), population, costs)
+    vae.requires_grad_(False)
+    return latent
 
 
 def teacher_blocks(

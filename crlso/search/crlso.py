@@ -36,9 +36,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from crlso.architecture import Architecture
+from crlso.latent.cache import latent_space
 from crlso.latent.geometry import Ball
 from crlso.latent.icnn import ConcaveEnsemble
-from crlso.latent.space import LatentSpace, latent_space
+from crlso.latent.space import LatentSpace
 from crlso.search.describe import Descriptor
 from crlso.search.gains import gain_in_turn
 from crlso.search.pareto import pareto_front
