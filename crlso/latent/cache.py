@@ -16,7 +16,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-import crlso
 from crlso.latent.config import PRESETS, LatentConfig
 from crlso.latent.space import LatentSpace, explore, untrained
 from crlso.spaces import SearchSpace
@@ -66,6 +65,6 @@ def _digest(space: SearchSpace, config: LatentConfig) -> str:
 def _code() -> str:
     """SHA-256 of crlso's modules."""
     sha = hashlib.sha256()
-    for file in sorted(Path(crlso.__file__).parent.rglob("*.py")):
+    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
         sha.update(file.read_bytes())
     return sha.hexdigest()
