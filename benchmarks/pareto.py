@@ -113,7 +113,6 @@ def measure(problem: Problem, file: Path, strategy: str, seed: int, budget: int)
         "reference": np.abs(known.reference).tolist(),
         "scores": scores,
         "overhead_s": sum(query.seconds for query in history.queries) / budget,
-        "archs": [query.arch for query in history.queries],
     }
 
 
