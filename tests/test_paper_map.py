@@ -22,7 +22,9 @@ def test_map_has_rows():
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[1])
 def test_code_exists(row):
-    for path in re.findall(r"`(crlso\.[\w.]+)`", row[2]):
+    named = re.findall(r"`(crlso\.[\w.]+)`", row[2])
+    assert named
+    for path in named:
         parts = path.split(".")
         for cut in range(len(parts), 0, -1):
             try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
+from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -46,13 +47,15 @@ def kept(space: SearchSpace, config: LatentConfig) -> LatentSpace:
             latent.vae.requires_grad_(False)
             return latent
     latent = explore(space, config)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
         partial.write_bytes(save({name: tensor.contiguous() for name, tensor in latent.vae.state_dict().items()}))
         partial.replace(path)
     except OSError as error:
         warnings.warn(f"{path} cannot be kept, name a folder in CRLSO_CACHE: {error}", stacklevel=2)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
     return latent
 
 

@@ -144,8 +144,10 @@ class Crlso(Strategy):
     def _joined(self, candidates: Sequence[Architecture], front: Sequence[Architecture]) -> list[Architecture]:
         """Candidates and open neighbours of the front, one a class."""
         seen, found = self.seen, {arch.key: arch for arch in candidates}
-        near = (other for arch in front for other in self.pool.neighbours(arch))
-        return list((found | {other.key: other for other in near if other.key not in seen | found.keys()}).values())
+        for other in (other for arch in front for other in self.pool.neighbours(arch)):
+            if other.key not in seen:
+                found.setdefault(other.key, other)
+        return list(found.values())
 
     def _encode(self, architectures: Sequence[Architecture]) -> Float[Tensor, "B Z"]:
         new = [arch for arch in architectures if arch.key not in self._latents]
