@@ -48,7 +48,12 @@ def path_features(graphs: Sequence[Graph], schema: Schema) -> Float[np.ndarray, 
 
 
 def operation_features(graphs: Sequence[Graph], schema: Schema) -> Float[np.ndarray, "K F"]:
-    """Counts of operations by their type and the sink they lead to, or the source they read; standardised."""
+    """Counts of operations, standardised."""
+    return _standardised(operation_counts(graphs, schema))
+
+
+def operation_counts(graphs: Sequence[Graph], schema: Schema) -> Float[np.ndarray, "K F"]:
+    """How many live operations there are by their type and the sink they lead to, or the source they read."""
     nodes, edges = _padded(graphs, schema)
     silent = [0, *(schema.edge_types.index(name) for name in schema.zero_edges)]
     joined = ~np.isin(edges, silent)
@@ -63,7 +68,7 @@ def operation_features(graphs: Sequence[Graph], schema: Schema) -> Float[np.ndar
     for source in sources:
         read = edges * (nodes == source)[:, :, None]
         columns += [(read == kind).sum(axis=(1, 2)) for kind in range(1, len(schema.edge_types))]
-    return _standardised(np.stack(columns, axis=1).astype(np.float64))
+    return np.stack(columns, axis=1).astype(np.float64)
 
 
 def decision_features(architectures: Sequence[Architecture], space: SearchSpace) -> Float[np.ndarray, "K F"]:

@@ -16,15 +16,16 @@ CR-LSO [Rao2022]_ refits one convex network to noisy latents and decodes one ste
 concave members carry the uncertainty, and the certificate of `ascent` holds for each of them.
 
 With several objectives there are M functions of each, and a member's draw of weights w makes one concave function of
-them, min_q (f_q - r_q) / w_q (`scalarisation`). Single changes of the Pareto set join the candidates, because its ends
-lie where few weights lead, and the largest expected gains of hypervolume are taken (`gains`).
+them, min_q (f_q - r_q) / w_q (`scalarisation`). An objective that is an exact cost is known and not learned
+(`counted`). Single changes of the Pareto set join the candidates, because its ends lie where few weights lead, and the
+largest expected gains of hypervolume are taken (`gains`).
 
 .. [Rao2022] X. Rao, B. Zhao, X. Yi, D. Liu. CR-LSO. arXiv 2211.05950.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -40,8 +41,10 @@ from crlso.latent.cache import latent_space
 from crlso.latent.geometry import Ball
 from crlso.latent.icnn import ConcaveEnsemble
 from crlso.latent.space import LatentSpace
-from crlso.search.describe import Descriptor
-from crlso.search.gains import gain_in_turn
+from crlso.search.counted import Counted
+from crlso.search.describe import Descriptor, Spread
+from crlso.search.gains import expected_gain, gain_together
+from crlso.search.models import Exact, Learned, Model
 from crlso.search.pareto import pareto_front
 from crlso.search.process import Posterior, Prior, fit_kernel, improve_in_turn
 from crlso.search.scalarisation import draw_directions, scalarise
@@ -50,7 +53,8 @@ from crlso.search.warp import Warp
 
 PRIOR = Prior(reach=2.2, reach_spread=0.5, noise=0.2, noise_spread=0.5)
 PRIOR_OF_SEVERAL = Prior(reach=2.2, reach_spread=0.5, noise=0.1, noise_spread=1.0)
-SPREAD = {"edges": 1.0, "paths": 0.55, "depths": 2.4, "decisions": 1.0, "costs": 1.0}
+SPREAD: Spread = {("edges",): 1.0, ("paths",): 0.55, ("depths",): 2.4, ("decisions",): 1.0, ("costs",): 1.0}
+SPREAD_OF_SEVERAL: Spread = {**SPREAD, ("decisions", "operations", "costs"): 1.0}
 """Long scales and much noise: what is told later is good throughout and differs by noise (docs/results/search.md).
 
 Of several objectives some, such as params, have no noise at all.
@@ -67,6 +71,9 @@ _MOST_WEIGHT = 20.0  # of an architecture in the fit: the best of a draw count m
 _SUPPORT = 2000  # sampled architectures where classes cannot be listed
 _BEST_STARTS, _STARTS = 8, 32  # an ascent starts from so many of the best told, and from random members of the support
 _CLIMB = 40  # steps of an ascent
+_NEAREST = 16  # open architectures that a point leads to where only a part of a space is open
+_SHORTLIST = 64  # candidates whose gain over several objectives is estimated by joint draws
+_DRAWS = 64
 _TRAVEL = 3.0  # step lengths start at this many radii over the number of steps and add up to half of it
 
 
@@ -74,7 +81,7 @@ class Crlso(Strategy):
     """The five steps of the module's header."""
 
     name = "crlso"
-    most_objectives: ClassVar[int] = 8
+    most_objectives: ClassVar[int] = 4  # the boxes of a front grow with their power
 
     def __init__(self, *args: Any, latent: LatentSpace | None = None, **kwargs: Any) -> None:
         """As `Strategy`, with a latent space of the same search space; the default one is learned when left out."""
@@ -86,19 +93,16 @@ class Crlso(Strategy):
         if len(self.measured) < _FEWEST:
             return []
         archs, values = class_values(self.measured)
-        warp = Warp.of(values)
-        scores = warp.scores
-        told = self._describe(archs)
-        prior = PRIOR if self.objectives == 1 else PRIOR_OF_SEVERAL
-        posteriors = [Posterior(fit_kernel(told, column, prior), told, column) for column in scores.T]
+        counted = self._counted
+        warp = Warp.of(values, counted)
+        models = self._models(archs, warp, counted)
         support = self._support(archs)
-        blocks = self._describe(support)
-        draws = np.stack([posterior.draw(blocks, _MEMBERS, rng) for posterior in posteriors])
+        draws = np.stack([model.draw(support, _MEMBERS, rng) for model in models])
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
-        aim = self._aim(scores, generator)
+        aim = self._aim(warp.scores, generator)
         latents = self._encode(support)
         ensemble = fit_ensemble(latents, torch.from_numpy(draws).float().permute(2, 0, 1).flatten(0, 1), generator)
-        best = aim(torch.from_numpy(scores)).argsort(dim=1, descending=True, stable=True)[:, :_BEST_STARTS]
+        best = aim(torch.from_numpy(warp.scores)).argsort(dim=1, descending=True, stable=True)[:, :_BEST_STARTS]
         random = torch.randint(len(latents), (_MEMBERS, _STARTS - best.shape[1]), generator=generator)
         starts = torch.cat([self._encode(archs)[best], latents[random]], dim=1)
         candidates = self._reached(climb(ensemble, aim, starts, self.latent.vae.ball))
@@ -107,13 +111,32 @@ class Crlso(Strategy):
             candidates = self._joined(candidates, front)
         if not candidates:
             return []
-        blocks = self._describe(candidates)
-        if self.objectives == 1:
-            incumbent = float(posteriors[0].at(told).mean.max())
-            chosen = improve_in_turn(posteriors[0].at(blocks), incumbent, n)
+        if isinstance(only := models[0], Learned) and self.objectives == 1:
+            incumbent = float(only.at(archs).mean.max())
+            chosen = improve_in_turn(only.at(candidates), incumbent, n)
         else:
-            chosen = gain_in_turn([posterior.at(blocks) for posterior in posteriors], warp, n)
+            chosen = most_gaining(models, [*archs, *self.pending], candidates, warp, n, rng)
         return [candidates[row] for row in chosen]
+
+    @property
+    def _counted(self) -> dict[int, Counted]:
+        """Which of several objectives are exact costs."""
+        if self.objectives == 1:
+            return {}
+        archs = [told.arch for told in self.measured]
+        columns = np.array([told.values for told in self.measured]).T
+        found = {q: Counted.find(self.space, archs, column) for q, column in enumerate(columns)}
+        return {q: counted for q, counted in found.items() if counted is not None}
+
+    def _models(self, archs: Sequence[Architecture], warp: Warp, counted: Mapping[int, Counted]) -> list[Model]:
+        prior = PRIOR if self.objectives == 1 else PRIOR_OF_SEVERAL
+        told, models = self._describe(archs), list[Model]()
+        for q, scores in enumerate(warp.scores.T):
+            if q in counted:
+                models.append(Exact(counted[q], float(warp.center[q]), float(warp.scale[q])))
+            else:
+                models.append(Learned(Posterior(fit_kernel(told, scores, prior), told, scores), self._describe))
+        return models
 
     def _aim(self, scores: Float[np.ndarray, "D Q"], generator: torch.Generator) -> Aim:
         """What each member climbs: the score itself, or a scalarisation of its own of several."""
@@ -132,7 +155,8 @@ class Crlso(Strategy):
             free = [arch for arch in self.pool.classes if arch.key not in seen]
             if not free:
                 return []
-            nearest = torch.cdist(path, self._encode(free)).argmin(dim=1).unique()
+            distances = torch.cdist(path, self._encode(free))
+            nearest = distances.topk(min(_NEAREST, len(free)), dim=1, largest=False).indices.unique()
             return [free[row] for row in nearest.tolist()]
         found: dict[str, Architecture] = {}
         for arch in self.latent.decode_distinct(path):
@@ -166,7 +190,26 @@ class Crlso(Strategy):
 
     @cached_property
     def _describe(self) -> Descriptor:
-        return Descriptor(self.space, self._sample, SPREAD)
+        return Descriptor(self.space, self._sample, SPREAD if self.objectives == 1 else SPREAD_OF_SEVERAL)
+
+
+def most_gaining(
+    models: Sequence[Model],
+    there: Sequence[Architecture],
+    candidates: Sequence[Architecture],
+    warp: Warp,
+    n: int,
+    rng: np.random.Generator,
+) -> list[int]:
+    """Candidates of the largest expected gain of hypervolume over what is told or pending; one model an objective."""
+    beliefs = [model.at(candidates) for model in models]
+    mean, std = (np.stack(parts, axis=1) for parts in zip(*((one.mean, one.std) for one in beliefs), strict=True))
+    promise = expected_gain(mean, std, warp, warp.values)
+    shortlist = np.argsort(-promise, kind="stable")[:_SHORTLIST]
+    rows = [*there, *(candidates[row] for row in shortlist)]
+    values = warp(np.stack([model.draw_together(rows, _DRAWS, rng).T for model in models], axis=-1))
+    chosen = gain_together(values[:, : len(there)], values[:, len(there) :], warp.reference, n)
+    return [int(shortlist[row]) for row in chosen]
 
 
 def fit_ensemble(

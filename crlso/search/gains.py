@@ -5,37 +5,48 @@ independent adds in expectation [Yang2019]_
 
     EHVI = Σ_[l,u] Π_q E clip(y_q - l_q, 0, u_q - l_q),                                                           (1)
 
-each factor a difference of two mean excesses E max(0, y_q - v), which a `Warp` gives in closed form. There is no
-sampling noise: late in a search gains are small and rare, and the few draws that meet them would be a lottery.
+each factor a difference of two mean excesses E max(0, y_q - v), which a `Warp` gives in closed form: there is no
+sampling noise where gains are small and rare. But (1) takes what was told at its word. Measurements are noisy, and the
+front of noisy values consists of the lucky ones. So of the most promising candidates by (1) those are taken that add
+the most over the front *as believed* [Daulton2021]_, in the mean over joint draws of the told ones, the pending ones
+and them; one after the other, each given the draws of those before.
 
+.. [Daulton2021] S. Daulton, M. Balandat, E. Bakshy. Parallel Bayesian Optimization of Multiple Noisy Objectives with
+   Expected Hypervolume Improvement. NeurIPS 2021.
 .. [Yang2019] K. Yang, M. Emmerich, A. Deutz, T. Bäck. Efficient Computation of Expected Hypervolume Improvement Using
    Box Decomposition Algorithms. Journal of Global Optimization 75, 2019.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Float
 
 from crlso.search.pareto import pareto_front
-from crlso.search.process import Beliefs
 from crlso.search.warp import Warp
 
 
-def gain_in_turn(beliefs: Sequence[Beliefs], warp: Warp, n: int) -> list[int]:
-    """Candidates of the largest expected gain, each after the ones before are believed; one process an objective."""
-    values, chosen = warp.values, list[int]()
-    for _ in range(min(n, len(beliefs[0].mean))):
-        mean, std = (np.stack(parts, axis=1) for parts in zip(*((one.mean, one.std) for one in beliefs), strict=True))
-        gains = expected_gain(mean, std, warp, values)
+def gain_together(
+    told: Float[np.ndarray, "S D Q"], drawn: Float[np.ndarray, "S K Q"], reference: Float[np.ndarray, "Q"], n: int
+) -> list[int]:
+    """Candidates that together add the most to the hypervolume, greedily; fewer than n where there are no more.
+
+    Args:
+        told: joint draws of the values of what is there already.
+        drawn: of the candidates, in the same draws.
+        reference: where volumes begin.
+        n: how many.
+    """
+    fronts, chosen = list(told), list[int]()
+    for _ in range(min(n, drawn.shape[1])):
+        gains = np.zeros(drawn.shape[1])
+        for front, values in zip(fronts, drawn, strict=True):
+            lower, upper = boxes(front, reference)
+            gains += (np.minimum(values[:, None], upper) - lower).clip(min=0).prod(axis=2).sum(axis=1)
         gains[chosen] = -1.0
         k = int(gains.argmax())
         chosen.append(k)
-        values = np.vstack([values, warp(mean[k : k + 1])])
-        for one in beliefs:
-            one.believe(k)
+        fronts = [np.vstack([front, values[k]]) for front, values in zip(fronts, drawn, strict=True)]
     return chosen
 
 

@@ -4,19 +4,22 @@ Processes are fitted to normal scores, which have no outliers; but a volume in s
 not what a user gains. So beliefs are about scores s and gains are of values y_q = w_q(s), with a monotone map for each
 objective: linear from one told value to the next. Beyond the best it goes on at the mean slope from the median to the
 best, yet a best that several share is a bound, as the smallest number of params is; below the worst it stays. Values
-are standardised, and outliers on the lower side drawn in to Tukey's fence: there are no gains down there.
+are standardised. Of an objective that is known of every architecture (`counted`) the scores are the standardised values
+themselves.
+
+Volumes begin at the worst value told. A reference nearer to the front, such as Tukey's fence of what was told, cuts off
+the end where one objective is bought dearly with the other (docs/results/pareto.md).
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from crlso.search.process import mean_excess, normal_scores
-
-_FENCE = 1.5  # of quartile ranges below the first quartile
 
 
 @dataclass(frozen=True)
@@ -26,22 +29,29 @@ class Warp:
     Attributes:
         scores: of what was told, the processes' targets.
         values: of what was told, standardised.
+        center, scale: of the values before that.
         knots: scores and values of each objective in ascending order, the ends beyond what was told included.
     """
 
     scores: Float[np.ndarray, "D Q"]
     values: Float[np.ndarray, "D Q"]
+    center: Float[np.ndarray, "Q"]
+    scale: Float[np.ndarray, "Q"]
     knots: tuple[tuple[Float[np.ndarray, "_"], Float[np.ndarray, "_"]], ...]
 
     @classmethod
-    def of(cls, values: Float[np.ndarray, "D Q"]) -> Warp:
-        """Learn the map of each objective."""
+    def of(cls, values: Float[np.ndarray, "D Q"], known: Collection[int] = ()) -> Warp:
+        """Learn the map of each objective; those of the known ones are identities."""
         scores = np.stack([normal_scores(column) for column in values.T], axis=1)
-        first, third = np.quantile(values, (0.25, 0.75), axis=0)
-        fenced = np.maximum(values, first - _FENCE * (third - first))
-        spread = fenced.std(axis=0)
-        fenced = (fenced - fenced.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-        return cls(scores, fenced, tuple(_knots(*columns) for columns in zip(scores.T, fenced.T, strict=True)))
+        spread = values.std(axis=0)
+        center, scale = values.mean(axis=0), np.where(spread > 0, spread, 1.0)
+        standard = (values - center) / scale
+        knots = [_knots(*columns) for columns in zip(scores.T, standard.T, strict=True)]
+        for q in known:
+            scores[:, q] = standard[:, q]
+            line = np.array([standard[:, q].min(), standard[:, q].max() + 1])
+            knots[q] = (line, line)
+        return cls(scores, standard, center, scale, tuple(knots))
 
     @property
     def reference(self) -> Float[np.ndarray, "Q"]:

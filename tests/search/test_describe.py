@@ -7,7 +7,7 @@ from crlso.search.describe import Descriptor
 from crlso.search.process import typical_distance
 from crlso.spaces import get_space
 
-SPREAD = {"edges": 1.0, "paths": 0.5, "depths": 2.0, "decisions": 1.0, "costs": 1.0}
+SPREAD = {("edges",): 1.0, ("paths",): 0.5, ("depths",): 2.0, ("decisions",): 1.0, ("costs", "operations"): 1.5}
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def describe():
 def test_blocks_have_the_wanted_distance(describe):
     reference = describe.space.sample(400, np.random.default_rng(0))
     distances = [typical_distance(block) for block in describe(reference)]
-    assert distances == pytest.approx([1.0, 0.5, 2.0, 1.0], rel=1e-4)  # no decision of a cell is a number
+    assert distances == pytest.approx([1.0, 0.5, 2.0, 1.5], rel=1e-4)  # no decision of a cell is a number
 
 
 def test_twins_are_described_alike(describe):
@@ -40,6 +40,14 @@ def test_what_was_described_before_is_described_again(describe):
 
 def test_numeric_decisions_are_seen():
     space = get_space("mobile")
-    describe = Descriptor(space, space.sample(50, np.random.default_rng(0)), {"decisions": 1.0})
+    describe = Descriptor(space, space.sample(50, np.random.default_rng(0)), {("decisions",): 1.0})
     (block,) = describe([space.parse("|".join(["e1k3l1s0"] * 7)), space.parse("|".join(["e1k3l2s0"] * 7))])
     assert (block[0] != block[1]).sum() == 7
+
+
+def test_features_of_one_block_have_equal_shares_in_its_distances():
+    space = get_space("mobile")
+    sample = space.sample(300, np.random.default_rng(0))
+    joined = Descriptor(space, sample, {("decisions", "costs"): 1.0})(sample)[0]
+    alone = [Descriptor(space, sample, {(name,): 1.0})(sample)[0] for name in ("decisions", "costs")]
+    np.testing.assert_allclose(joined, np.hstack(alone) / np.sqrt(2), rtol=1e-5, atol=1e-6)

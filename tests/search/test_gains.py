@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from crlso.search.gains import boxes, expected_gain, gain_in_turn
+from crlso.search.gains import boxes, expected_gain, gain_together
 from crlso.search.pareto import hypervolume
-from crlso.search.process import Kernel, Posterior
 from crlso.search.warp import Warp
 
 coordinates = st.integers(0, 6).map(float)
@@ -51,12 +50,26 @@ def test_what_is_uncertain_gains_the_mean_over_draws(seed, objectives):
     assert found == pytest.approx(gains.mean(), abs=6 * gains.std() / np.sqrt(len(gains)) + 0.02)
 
 
+@given(st.integers(1, 3).flatmap(lambda q: st.tuples(points(q), points(q))), st.integers(1, 3))
+def test_one_certain_draw_gains_the_difference_of_hypervolumes(case, n):
+    told, drawn = case
+    reference = np.full(told.shape[1], -1.0)
+    chosen = gain_together(told[None], drawn[None], reference, n)
+    assert len(set(chosen)) == len(chosen) == min(n, len(drawn))
+    for k in range(len(chosen)):
+        before = np.vstack([told, drawn[chosen[:k]]])
+        gains = [hypervolume(np.vstack([before, row]), reference) for row in drawn]
+        assert gains[chosen[k]] == pytest.approx(max(gains))
+
+
+def test_a_lucky_value_does_not_hide_what_is_believed_to_be_better():
+    told = np.array([[[1.0, 1.0]], [[1.0, 1.0]]])  # measured at (3, 3), but both draws know better
+    drawn = np.array([[[2.0, 2.0], [0.5, 0.5]], [[2.0, 2.0], [0.5, 0.5]]])
+    assert gain_together(told, drawn, np.zeros(2), 1) == [0]
+
+
 def test_a_batch_does_not_ask_for_the_same_gain_twice():
-    told = [np.array([[0.0], [0.1], [5.0], [8.0]])]
-    warp = Warp.of(np.array([[0.0, 0.0], [0.5, 0.4], [2.0, 0.6], [0.6, 2.0]]))
-    near_either_end = [np.array([[4.9], [4.95], [7.9]])]
-    kernel = Kernel(np.ones(1), np.ones(1), 0.01)
-    beliefs = [Posterior(kernel, told, scores).at(near_either_end) for scores in warp.scores.T]
-    chosen = gain_in_turn(beliefs, warp, 2)
-    assert 2 in chosen
-    assert len(set(chosen)) == 2
+    told = np.tile([[0.0, 0.0]], (8, 1, 1))
+    left, right = np.array([3.0, 1.0]), np.array([1.0, 2.0])
+    drawn = np.tile([left, left - 0.01, right], (8, 1, 1))
+    assert gain_together(told, drawn, np.zeros(2), 2) == [0, 2]

@@ -75,6 +75,18 @@ def test_draws_have_the_posterior_s_moments(told):
     assert draws.std(axis=1) == pytest.approx(beliefs.std, abs=0.06)
 
 
+def test_joint_draws_have_the_posterior_s_moments_and_mirror_each_other(told):
+    blocks, y = told
+    posterior = Posterior(Kernel(np.array([1.0]), np.array([1.0]), 0.1), blocks, y)
+    near = np.random.default_rng(2).normal(size=(2, 3))
+    places = [np.vstack([near, near[0] + 1e-3])]
+    draws = posterior.draw_together(places, 4000, np.random.default_rng(3))
+    beliefs = posterior.at(places)
+    np.testing.assert_allclose(draws.mean(axis=1), beliefs.mean, atol=1e-9)
+    assert draws.std(axis=1) == pytest.approx(beliefs.std, rel=0.06)
+    np.testing.assert_allclose(draws[0], draws[2], atol=0.02)  # neighbours are drawn alike
+
+
 def test_believing_is_conditioning_on_the_mean(told):
     (x,), y = told
     places = np.random.default_rng(4).normal(size=(6, 3))

@@ -15,13 +15,13 @@ from functools import cached_property
 import numpy as np
 
 from crlso.architecture import Architecture
-from crlso.search.describe import Descriptor
+from crlso.search.describe import Descriptor, Spread
 from crlso.search.peers.surrogate import open_candidates
 from crlso.search.process import Posterior, Prior, fit_kernel, improve_in_turn, normal_scores
 from crlso.search.strategy import Strategy, class_values
 
 PRIOR = Prior(reach=0.8, reach_spread=0.3, noise=0.2, noise_spread=0.5, amplitude_spread=0.5)
-SPREAD = {"edges": 1.2, "paths": 0.6, "costs": 1.1}
+SPREAD: Spread = {("edges",): 1.2, ("paths",): 0.6, ("costs",): 1.1}
 """Scales around what a fit to all of NAS-Bench-201 gives; a weaker prior was slower (docs/results/search.md)."""
 
 _REFERENCE = 2000  # architectures that scale the features where a space cannot be listed

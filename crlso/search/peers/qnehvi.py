@@ -47,7 +47,7 @@ from linear_operator.utils.warnings import NumericalWarning
 from torch import Tensor
 
 from crlso.architecture import Architecture
-from crlso.search.describe import Descriptor
+from crlso.search.describe import Descriptor, Spread
 from crlso.search.gains import expected_gain
 from crlso.search.pareto import pareto_front
 from crlso.search.process import Prior
@@ -67,7 +67,10 @@ _SHORTEST = 1e-3  # length scale, of a block's typical distance
 
 PRIOR = Prior(reach=1.9, reach_spread=0.5, noise=0.1, noise_spread=1.0)
 """Long scales; objectives such as exact costs have no noise, others much."""
-SPREAD = dict.fromkeys(("edges", "paths", "depths", "decisions", "costs"), 1.0)
+SPREAD: Spread = {
+    **{(name,): 1.0 for name in ("edges", "paths", "depths", "decisions", "costs")},
+    ("decisions", "operations", "costs"): 1.0,
+}
 
 
 class Qnehvi(Strategy):
