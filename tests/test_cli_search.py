@@ -120,6 +120,17 @@ def test_limits_filter_what_is_asked(common, tmp_path):
     assert all(cost.params <= 4e5 and cost.flops >= 1e7 for cost in counted)
 
 
+def test_limits_on_a_column_are_kept_by_the_best(common, tmp_path):
+    result = run(*common, "--metric", "accuracy", "--budget", 30, "--limit", "latency<=1.3")
+    assert result.exit_code == 0, result.output
+    history = read_history(tmp_path / "r.json")
+    (best,) = history.best
+    assert len(history.queries) == 30
+    allowed = [query.values[0] for query in history.queries if query.limited[0] <= 1.3]
+    assert history.queries[best].values[0] == max(allowed)
+    assert max(allowed) < max(query.values[0] for query in history.queries)
+
+
 def test_a_resumed_search_is_the_undisturbed_one(common, tmp_path):
     flags = ("--metric", "accuracy", "--seed", 2)
     assert run(*common, *flags, "--budget", 13, "--resume").exit_code == 0
@@ -141,7 +152,8 @@ def test_a_resumed_search_is_the_undisturbed_one(common, tmp_path):
         (("--strategy", "magic"), "unknown strategy 'magic'; known: "),
         (("--strategy", "local", "--objective", "accuracy", "--objective", "latency"), "takes 1 objective(s), not 2"),
         (("--limit", "params<=1"), "no candidate keeps all limits"),
-        (("--limit", "accuracy>=1"), "limits are on params, flops"),
+        (("--limit", "speed>=1"), "unknown metric 'speed'; known: accuracy, latency"),
+        (("--objective", "accuracy", "--objective", "params", "--limit", "latency<=1"), "one of the objectives"),
         (("--limit", "params<1"), "is no limit"),
         (("--seed", 1, "--resume"), "asked for is seed 1, not 0"),
         (("--metric", "latency", "--resume"), 'metrics ["latency"], not ["accuracy"]'),

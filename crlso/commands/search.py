@@ -43,7 +43,9 @@ def search(
     batch: Annotated[int, typer.Option(min=1, help="Architectures asked for at once.")] = 5,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 0,
     minimize: Annotated[bool, typer.Option("--minimize", help="Less of the metric is better.")] = False,
-    limit: Annotated[list[str] | None, typer.Option(help="On exact costs, as in params<=4e5; repeatable.")] = None,
+    limit: Annotated[
+        list[str] | None, typer.Option(help="On a cost or a column, as in params<=4e5; repeatable.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Of the CPU; what is asked may depend on it.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the result file if it is there.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the result file.")] = False,
@@ -54,12 +56,13 @@ def search(
     if objective and (metric or minimize):
         raise typer.BadParameter("give one of the two", param_hint="--metric, --minimize / --objective")
     check_free(out, resume=resume, overwrite=force)
-    limits = [parse_limit(text) for text in limit or ()]
+    limits, kept = _limits(limit or ())
     aims = _aims(objective, metric, minimize)
-    content = _read(table, space, [name for name, _ in aims]) if table else load_table(space, dataset or "")
+    names = [*(name for name, _ in aims), *(one.metric for one in kept)]
+    content = _read(table, space, names) if table else load_table(space, dataset or "")
     content, metrics = _metrics(content, aims)
-    evaluator = TableEvaluator(content, metrics)
-    asker = _strategy(strategy, evaluator, space, seed, limits)
+    evaluator = TableEvaluator(content, [*metrics, *(one.metric for one in kept)])
+    asker = _strategy(strategy, evaluator, space, seed, limits, len(metrics))
     bar = progress_bar(MofNCompleteColumn(), TextColumn("queries {task.fields[best]}"))
     with threadpool_limits(threads), bar:
         task = bar.add_task(strategy, total=budget, best="")
@@ -77,9 +80,18 @@ def search(
             resume=resume,
             overwrite=force,
             limits=limits,
+            kept=kept,
             progress=show,
         )
     _report(out, history)
+
+
+def _limits(texts: Sequence[str]) -> tuple[list[Constraint], list[Constraint]]:
+    """Those on exact costs, and those on what has to be measured."""
+    from crlso.evaluators.costs import COSTS
+
+    limits = [parse_limit(text) for text in texts]
+    return [one for one in limits if one.metric in COSTS], [one for one in limits if one.metric not in COSTS]
 
 
 def _aims(objectives: Sequence[str] | None, metric: str | None, minimize: bool) -> list[_Aim]:
@@ -117,7 +129,9 @@ def _metrics(table: Table, aims: Sequence[_Aim]) -> tuple[Table, list[Metric]]:
     return table, [replace(metric, direction=direction or metric.direction) for metric, direction in metrics]
 
 
-def _strategy(name: str, evaluator: TableEvaluator, space: str, seed: int, limits: Sequence[Constraint]) -> Strategy:
+def _strategy(
+    name: str, evaluator: TableEvaluator, space: str, seed: int, limits: Sequence[Constraint], objectives: int
+) -> Strategy:
     from crlso.search.registry import make_strategy
 
     candidates: Sequence[Architecture] = evaluator.candidates
@@ -125,7 +139,6 @@ def _strategy(name: str, evaluator: TableEvaluator, space: str, seed: int, limit
         from crlso.search.limits import within
 
         candidates = within(candidates, limits)
-    objectives = len(evaluator.metrics)
     return make_strategy(name, get_space(space), seed=seed, candidates=candidates, objectives=objectives)
 
 

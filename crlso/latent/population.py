@@ -6,9 +6,10 @@ is the number of architectures it stands for, its value the mean of its labelled
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -51,8 +52,32 @@ def population_of(space: SearchSpace) -> Population:
 
 
 def sample_population(space: SearchSpace, n: int, seed: int) -> Population:
-    """The classes of so many uniform draws, or of all architectures where the space has no more."""
-    return _population(space, space.sample(min(n, space.size), np.random.default_rng(seed)))
+    """The classes of so many uniform draws, or of all architectures where the space has no more.
+
+    Where draws often meet the same class, as in NAS-Bench-101, whose matrices mostly prune to few vertices, classes one
+    change away from what is there join until there are n.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = space.sample(min(n, space.size), rng)
+    return _population(space, drawn if len(drawn) < n else chain(drawn, _around(space, drawn, n, rng)))
+
+
+def _around(
+    space: SearchSpace, drawn: Sequence[Architecture], n: int, rng: np.random.Generator
+) -> Iterator[Architecture]:
+    """Architectures of new classes, each one change away from a random one that is there, until n classes are."""
+    first = {arch.key: arch for arch in drawn}
+    there = list(first.values())
+    row = 0
+    order = rng.permutation(len(there)).tolist()
+    while len(first) < n and row < len(order):
+        new = [other for other in space.neighbours(there[order[row]]) if other.key not in first]
+        fresh = list({other.key: other for other in new}.values())[: n - len(first)]
+        first |= {other.key: other for other in fresh}
+        order += range(len(there), len(there) + len(fresh))
+        there += fresh
+        row += 1
+        yield from fresh
 
 
 def _population(space: SearchSpace, architectures: Iterable[Architecture]) -> Population:

@@ -10,6 +10,7 @@ a measurement failed. A query's seconds are what the strategy spent on it, the s
 
 With several objectives `metric`, `direction` and `value` become the lists `metrics`, `directions` and `values`, each
 query carries the `hypervolume` reached with it, above the point `reference`, and `pareto` takes the place of `best`.
+With limits on what is measured, `kept`, each query carries the measurements `limited`, and the best keeps all of them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +28,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict
 
 from crlso.exceptions import ProblemError
+from crlso.search.limits import excess, feasible_first
 from crlso.search.pareto import hypervolume, pareto_front
 from crlso.search.problem import Constraint, Finite
 
@@ -44,6 +46,7 @@ class Plan(BaseModel):
         directions: whether more or less of each is better.
         reference: where hypervolumes begin, in the metrics' units; None for a single metric.
         limits: what was left out of the candidates.
+        kept: limits on further measurements, None where there are none.
         strategy: its name.
         seed: of everything random.
         init: random architectures queried first.
@@ -60,6 +63,7 @@ class Plan(BaseModel):
     directions: tuple[Literal["max", "min"], ...]
     reference: tuple[Finite, ...] | None = None
     limits: tuple[Constraint, ...]
+    kept: tuple[Constraint, ...] | None = None
     strategy: str
     seed: int
     init: int
@@ -86,12 +90,14 @@ class Query(BaseModel):
         values: one for each metric, None where the measurement failed.
         seconds: what the strategy spent on it.
         hypervolume: reached with it; None for a single metric.
+        limited: a measurement for each of the plan's limits on them; None where there are none.
     """
 
     arch: str
     values: tuple[Finite | None, ...]
     seconds: float
     hypervolume: float | None = None
+    limited: tuple[Finite | None, ...] | None = None
 
 
 class Asked(BaseModel):
@@ -112,10 +118,12 @@ class History:
     end: str | None = None
     seconds: float = 0.0
 
-    def add(self, arch: str, values: tuple[float, ...], seconds: float) -> None:
+    def add(self, arch: str, values: Sequence[float], limited: Sequence[float], seconds: float) -> None:
         """Append a query; NaN stands for a failed measurement."""
-        known = tuple(None if math.isnan(value) else value for value in values)
-        self.queries.append(Query(arch=arch, values=known, seconds=seconds))
+        known, further = (
+            tuple(None if math.isnan(value) else value for value in measured) for measured in (values, limited)
+        )
+        self.queries.append(Query(arch=arch, values=known, limited=further or None, seconds=seconds))
         if self.plan.reference is not None:
             volume = hypervolume(self.gains, self.plan.signs * np.array(self.plan.reference))
             self.queries[-1].hypervolume = volume
@@ -134,11 +142,26 @@ class History:
         gains = self.gains
         if len(self.plan.metrics) > 1:
             return list(np.flatnonzero(pareto_front(gains)).tolist())
+        limits = self.plan.kept or ()
+        beyond = [bool(np.isnan(row).any()) or excess(limits, row) > 0 for row in self._limited.tolist()]
+        gains[np.array(beyond, dtype=bool)] = np.nan
         return [] if np.isnan(gains).all() else [int(np.nanargmax(gains))]
+
+    @property
+    def _limited(self) -> Float[np.ndarray, "D _"]:
+        """What limits are on, NaN where a measurement failed."""
+        return np.array([query.limited or () for query in self.queries], dtype=np.float64).reshape(
+            len(self.queries), len(self.plan.kept or ())
+        )
 
     def told(self) -> list[list[Any]]:
         """The measurements as `Strategy.restore` takes them: texts and values of which more is better."""
-        return [[query.arch, *row] for query, row in zip(self.queries, self.gains.tolist(), strict=True)]
+        kept, rows = self.plan.kept or (), self.gains.tolist()
+        if kept:
+            rows = [
+                [feasible_first(row[0], kept, more)] for row, more in zip(rows, self._limited.tolist(), strict=True)
+            ]
+        return [[query.arch, *row] for query, row in zip(self.queries, rows, strict=True)]
 
     def document(self) -> dict[str, Any]:
         """The content of the file."""

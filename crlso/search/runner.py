@@ -21,6 +21,7 @@ from crlso.architecture import Architecture
 from crlso.evaluators import Evaluator
 from crlso.exceptions import ProblemError
 from crlso.search.history import Asked, History, Plan, read_history
+from crlso.search.limits import feasible_first
 from crlso.search.problem import Constraint
 from crlso.search.strategy import Strategy
 from crlso.tables import Metric
@@ -57,6 +58,7 @@ class Search:
         table: str | None = None,
         digest: str | None = None,
         limits: Sequence[Constraint] = (),
+        kept: Sequence[Constraint] = (),
         reference: Sequence[float] | None = None,
     ) -> None:
         """Begin a search, or continue one.
@@ -73,6 +75,7 @@ class Search:
             table: name of the values' source, for the record.
             digest: of the values; a record with another one is not continued.
             limits: what the strategy's candidates keep, for the record.
+            kept: limits on what is measured beside a single metric; `tell` takes a value for each after the metric's.
             reference: a value of each metric than which none of interest is worse; needed for several metrics.
 
         Raises:
@@ -86,6 +89,10 @@ class Search:
                 "point for several"
             )
         self.strategy = strategy
+        if kept and len(metrics) > 1:
+            raise ProblemError(
+                f"a limit on the measured {kept[0].metric} beside several objectives: make it one of the objectives"
+            )
         plan = Plan(
             space=strategy.space.name,
             table=table,
@@ -94,6 +101,7 @@ class Search:
             directions=tuple(metric.direction for metric in metrics),
             reference=None if reference is None else tuple(reference),
             limits=tuple(limits),
+            kept=tuple(kept) or None,
             strategy=strategy.name,
             seed=strategy.seed,
             init=init,
@@ -121,17 +129,20 @@ class Search:
         return asked
 
     def tell(self, arch: Architecture, *values: float) -> None:
-        """Report measurements in the metrics' own units, NaN for one that failed.
+        """Report measurements in their own units, the metrics' first, NaN for one that failed.
 
         Raises:
             ProblemError: the strategy does not take them, or the file cannot be written.
         """
         history, began = self.history, time.perf_counter()
-        if len(values) != self.strategy.objectives:
-            raise ProblemError(f"told {values}: expected {self.strategy.objectives} value(s)")
-        self.strategy.tell(arch, *(history.plan.signs * np.array(values, dtype=np.float64)).tolist())
+        kept = history.plan.kept or ()
+        if len(values) != self.strategy.objectives + len(kept):
+            raise ProblemError(f"told {values}: expected {self.strategy.objectives + len(kept)} value(s)")
+        aims, limited = values[: self.strategy.objectives], list(map(float, values[self.strategy.objectives :]))
+        gains: list[float] = (history.plan.signs * np.array(aims, dtype=np.float64)).tolist()
+        self.strategy.tell(arch, *([feasible_first(gains[0], kept, limited)] if kept else gains))
         spent = sum(asked.seconds for asked in history.pending if asked.arch == arch.text)
-        history.add(arch.text, tuple(map(float, values)), spent + time.perf_counter() - began)
+        history.add(arch.text, list(map(float, aims)), limited, spent + time.perf_counter() - began)
         waiting = {other.text for other in self.strategy.pending}
         history.pending = [asked for asked in history.pending if asked.arch in waiting]
         self._save()
@@ -188,18 +199,20 @@ def run(
     resume: bool = False,
     overwrite: bool = False,
     limits: Sequence[Constraint] = (),
+    kept: Sequence[Constraint] = (),
     progress: Progress | None = None,
 ) -> History:
     """Search with an evaluator until the budget is spent or every class of the candidates is evaluated.
 
-    The arguments are those of `Search`.
+    The arguments are those of `Search`; the evaluator's last metrics are those that the limits in `kept` are on.
 
     Raises:
         ProblemError: as `Search` does, or the evaluator cannot measure what the strategy asks for.
     """
+    aims = len(evaluator.metrics) - len(kept)
     search = Search(
         strategy,
-        evaluator.metrics,
+        evaluator.metrics[:aims],
         budget=budget,
         init=init,
         batch=batch,
@@ -209,7 +222,8 @@ def run(
         table=evaluator.name,
         digest=evaluator.digest,
         limits=limits,
-        reference=evaluator.reference if len(evaluator.metrics) > 1 else None,
+        kept=kept,
+        reference=evaluator.reference[:aims] if aims > 1 else None,
     )
     while asked := search.ask():
         for arch in asked:

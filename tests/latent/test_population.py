@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from crlso.graphs import Forest
-from crlso.latent.population import label_classes, population_of
+from crlso.latent.population import label_classes, population_of, sample_population
+from crlso.spaces import get_space
 from crlso.spaces.nasbench201 import NasBench201
 
 SPACE = NasBench201()
@@ -47,3 +48,16 @@ def test_labels_are_averaged_by_class(everyone):
     assert labels.counts[everyone.index[skip.key]] == 2
     assert labels.known.sum() == 2
     assert (np.isnan(labels.values) == ~labels.known).all()
+
+
+def test_a_sample_has_as_many_classes_as_were_asked_for_where_draws_repeat_themselves():
+    space = get_space("nasbench101")
+    sampled = sample_population(space, 600, seed=0)
+    drawn = {arch.key for arch in space.sample(600, np.random.default_rng(0))}
+    assert len(drawn) < 600 == len(sampled) == len({arch.key for arch in sampled.representatives})
+    assert drawn <= sampled.index.keys()
+    assert sampled.index.keys() == sample_population(space, 600, seed=0).index.keys()
+
+
+def test_a_sample_of_all_is_all(everyone):
+    assert sample_population(SPACE, 10**6, seed=0).index.keys() == everyone.index.keys()

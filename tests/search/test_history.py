@@ -32,7 +32,7 @@ def two(**changed):
 def record(of, *rows):
     history = History(of, budget=20)
     for number, row in enumerate(rows):
-        history.add(f"arch {number}", tuple(map(float, row)), seconds=0.5)
+        history.add(f"arch {number}", tuple(map(float, row)), (), seconds=0.5)
     return history
 
 

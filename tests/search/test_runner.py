@@ -18,6 +18,7 @@ from crlso.search.history import read_history
 from crlso.search.peers.local import Local
 from crlso.search.peers.random import Random
 from crlso.search.problem import Constraint
+from crlso.search.registry import make_strategy
 from crlso.search.runner import Search, run
 from crlso.spaces import get_space
 from crlso.tables import Metric, Table
@@ -189,6 +190,31 @@ def test_several_metrics_have_the_tables_worst_as_reference(evaluator, tmp_path)
     assert volumes == sorted(volumes)
     assert volumes[-1] > 0
     assert run(drawn(both), both, budget=20, out=tmp_path / "r.json", resume=True) == history
+
+
+def test_the_best_keeps_limits_on_what_is_measured_and_a_resume_changes_nothing(evaluator, tmp_path):
+    both = TableEvaluator(evaluator._table, ["error", "weight"])
+    light = [Constraint(metric="weight", max=9.0)]
+
+    def search(budget, out, resume=False):
+        strategy = Local(SPACE, seed=1, candidates=both.candidates)
+        return run(strategy, both, budget=budget, kept=light, out=tmp_path / out, resume=resume)
+
+    whole = search(40, "whole.json")
+    (best,) = whole.best
+    allowed = [query for query in whole.queries if query.limited[0] <= 9.0]
+    assert 0 < len(allowed) < len(whole.queries)
+    assert whole.queries[best].values[0] == min(query.values[0] for query in allowed)
+    search(23, "cut.json")
+    assert sequence(search(40, "cut.json", resume=True)) == sequence(whole)
+    with pytest.raises(ProblemError, match="make it one of the objectives"):
+        Search(
+            make_strategy("random", SPACE, candidates=both.candidates, objectives=2),
+            both.metrics,
+            budget=5,
+            kept=light,
+            reference=both.reference,
+        )
 
 
 def test_what_a_killed_write_left_is_swept_up(evaluator, tmp_path):
