@@ -8,9 +8,12 @@ Each question goes through five steps:
    support: all classes where they are listed, a sample and what was told elsewhere;
 3. every member is climbed by projected gradient ascent from the best told and from random places; a concave function
    has one maximum, so starts differ in the way there, which is what is decoded;
-4. all points on all ways are decoded to the candidates, or to the nearest ones where only a part of a space is open;
+4. all points on all ways are decoded to the candidates;
 5. among these the process, which knows more than any member, takes the largest expected improvements one after the
    other, believing its mean in between.
+
+Where only listed architectures of a space can be evaluated, there is hardly one of them on any way: steps 2 to 4 fall
+away, no latent space is needed, and all that are open are candidates (docs/results/pareto.md).
 
 CR-LSO [Rao2022]_ refits one convex network to noisy latents and decodes one step from each of the best. Here the
 concave members carry the uncertainty, and the certificate of `ascent` holds for each of them.
@@ -71,7 +74,6 @@ _MOST_WEIGHT = 20.0  # of an architecture in the fit: the best of a draw count m
 _SUPPORT = 2000  # sampled architectures where classes cannot be listed
 _BEST_STARTS, _STARTS = 8, 32  # an ascent starts from so many of the best told, and from random members of the support
 _CLIMB = 40  # steps of an ascent
-_NEAREST = 16  # open architectures that a point leads to where only a part of a space is open
 _SHORTLIST = 64  # candidates whose gain over several objectives is estimated by joint draws
 _DRAWS = 64
 _TRAVEL = 3.0  # step lengths start at this many radii over the number of steps and add up to half of it
@@ -86,7 +88,8 @@ class Crlso(Strategy):
     def __init__(self, *args: Any, latent: LatentSpace | None = None, **kwargs: Any) -> None:
         """As `Strategy`, with a latent space of the same search space; the default one is learned when left out."""
         super().__init__(*args, **kwargs)
-        self.latent = latent or latent_space(self.space)
+        if latent is not None or not self.pool.partial:
+            self.latent = latent or latent_space(self.space)
 
     def propose(self, n: int, rng: np.random.Generator) -> list[Architecture]:
         """Steps 1 to 5."""
@@ -96,6 +99,24 @@ class Crlso(Strategy):
         counted = self._counted
         warp = Warp.of(values, counted)
         models = self._models(archs, warp, counted)
+        if self.pool.partial:
+            candidates = self._open(self._sample)
+        else:
+            front = [arch for arch, best in zip(archs, pareto_front(values), strict=True) if best]
+            candidates = self._open([*self._climbed(archs, warp, models, rng), *self._changed(front)])
+        if not candidates:
+            return []
+        if isinstance(only := models[0], Learned) and self.objectives == 1:
+            incumbent = float(only.at(archs).mean.max())
+            chosen = improve_in_turn(only.at(candidates), incumbent, n)
+        else:
+            chosen = most_gaining(models, [*archs, *self.pending], candidates, warp, n, rng)
+        return [candidates[row] for row in chosen]
+
+    def _climbed(
+        self, archs: Sequence[Architecture], warp: Warp, models: Sequence[Model], rng: np.random.Generator
+    ) -> list[Architecture]:
+        """What the members' ways lead to: steps 2 to 4."""
         support = self._support(archs)
         draws = np.stack([model.draw(support, _MEMBERS, rng) for model in models])
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
@@ -105,18 +126,20 @@ class Crlso(Strategy):
         best = aim(torch.from_numpy(warp.scores)).argsort(dim=1, descending=True, stable=True)[:, :_BEST_STARTS]
         random = torch.randint(len(latents), (_MEMBERS, _STARTS - best.shape[1]), generator=generator)
         starts = torch.cat([self._encode(archs)[best], latents[random]], dim=1)
-        candidates = self._reached(climb(ensemble, aim, starts, self.latent.vae.ball))
-        if self.objectives > 1:
-            front = [arch for arch, best in zip(archs, pareto_front(values), strict=True) if best]
-            candidates = self._joined(candidates, front)
-        if not candidates:
-            return []
-        if isinstance(only := models[0], Learned) and self.objectives == 1:
-            incumbent = float(only.at(archs).mean.max())
-            chosen = improve_in_turn(only.at(candidates), incumbent, n)
-        else:
-            chosen = most_gaining(models, [*archs, *self.pending], candidates, warp, n, rng)
-        return [candidates[row] for row in chosen]
+        return self.latent.decode_distinct(climb(ensemble, aim, starts, self.latent.vae.ball))
+
+    def _changed(self, front: Sequence[Architecture]) -> list[Architecture]:
+        """Single changes of a front of several objectives."""
+        return [other for arch in front for other in self.pool.neighbours(arch)] if self.objectives > 1 else []
+
+    def _open(self, architectures: Sequence[Architecture]) -> list[Architecture]:
+        """Those that may be asked for, one a class."""
+        seen, found = self.seen, dict[str, Architecture]()
+        for arch in architectures:
+            admitted = self.pool.admit(arch)
+            if admitted is not None and admitted.key not in seen:
+                found.setdefault(admitted.key, admitted)
+        return list(found.values())
 
     @property
     def _counted(self) -> dict[int, Counted]:
@@ -147,31 +170,6 @@ class Crlso(Strategy):
     def _support(self, told: Sequence[Architecture]) -> list[Architecture]:
         there = {arch.key for arch in self._sample}
         return [*self._sample, *(arch for arch in told if arch.key not in there)]
-
-    def _reached(self, path: Float[Tensor, "P Z"]) -> list[Architecture]:
-        """Open architectures that points decode to, one a class; the nearest ones, where few of the space are open."""
-        seen = self.seen
-        if self.pool.classes is not None and len(self.pool) < len(self.latent.population):
-            free = [arch for arch in self.pool.classes if arch.key not in seen]
-            if not free:
-                return []
-            distances = torch.cdist(path, self._encode(free))
-            nearest = distances.topk(min(_NEAREST, len(free)), dim=1, largest=False).indices.unique()
-            return [free[row] for row in nearest.tolist()]
-        found: dict[str, Architecture] = {}
-        for arch in self.latent.decode_distinct(path):
-            admitted = self.pool.admit(arch)
-            if admitted is not None and admitted.key not in seen:
-                found.setdefault(admitted.key, admitted)
-        return list(found.values())
-
-    def _joined(self, candidates: Sequence[Architecture], front: Sequence[Architecture]) -> list[Architecture]:
-        """Candidates and open neighbours of the front, one a class."""
-        seen, found = self.seen, {arch.key: arch for arch in candidates}
-        for other in (other for arch in front for other in self.pool.neighbours(arch)):
-            if other.key not in seen:
-                found.setdefault(other.key, other)
-        return list(found.values())
 
     def _encode(self, architectures: Sequence[Architecture]) -> Float[Tensor, "B Z"]:
         new = [arch for arch in architectures if arch.key not in self._latents]

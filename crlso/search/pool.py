@@ -26,6 +26,7 @@ class Pool:
     Attributes:
         members: all architectures that may be asked for, twins apart; None where the space is too large to list.
         classes: one of them a class; None likewise.
+        partial: whether candidates are listed and are not the whole space.
     """
 
     def __init__(self, space: SearchSpace, candidates: Sequence[Architecture] | None = None) -> None:
@@ -45,6 +46,7 @@ class Pool:
             self.members, self.classes = _listed(space)
         else:
             self.classes = None
+        self.partial = candidates is not None and not (space.enumerable and len(self) == len(_listed(space)[1]))
         self._class_of = None if self.classes is None else {arch.key: arch for arch in self.classes}
 
     def __contains__(self, arch: Architecture) -> bool:

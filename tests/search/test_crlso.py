@@ -49,10 +49,11 @@ def test_it_finds_the_best_of_a_smooth_benchmark(accuracy, latent):
     assert max(told.values[0] for told in strategy.told) >= best - 0.5
 
 
-def test_of_a_part_of_the_space_only_what_is_open_is_asked_for(accuracy, latent):
+def test_of_a_part_of_the_space_only_what_is_open_is_asked_for_and_no_latent_space_is_learned(accuracy, monkeypatch):
+    monkeypatch.setattr("crlso.search.crlso.latent_space", None)
     space = get_space("nasbench201")
     opened = space.sample(300, np.random.default_rng(0))
-    strategy = Crlso(space, seed=0, latent=latent, candidates=opened)
+    strategy = Crlso(space, seed=0, candidates=opened)
     for arch in strategy.ask(10):
         strategy.tell(arch, accuracy(arch))
     drawn = strategy.propose(5, np.random.default_rng(1))

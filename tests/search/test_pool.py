@@ -86,3 +86,12 @@ def test_neighbours_are_admitted_one_a_class_and_others(seed):
 def test_an_empty_list_of_candidates_is_refused():
     with pytest.raises(ProblemError, match="no candidate"):
         Pool(SPACE, [])
+
+
+def test_all_of_a_space_is_no_part_of_it():
+    space = get_space("nasbench201")
+    everything = list(space.enumerate())
+    assert not Pool(space).partial
+    assert not Pool(space, everything).partial
+    assert Pool(space, everything[:100]).partial
+    assert not Pool(get_space("darts")).partial
