@@ -46,7 +46,7 @@ class Schema:
         sources: node types that feed the graph with data.
         sinks: node types whose values are the graph's result.
         zero_edges: edge types that are there and yet bring nothing; other than the absent edge, they have a place.
-        unions: edge types that stand for several others side by side, and for which; features see these others.
+        parts: edge types that stand for others side by side, and for which: features of an architecture see these.
     """
 
     num_nodes: int
@@ -57,7 +57,7 @@ class Schema:
     sources: frozenset[str]
     sinks: frozenset[str]
     zero_edges: frozenset[str] = frozenset()
-    unions: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

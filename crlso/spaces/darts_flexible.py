@@ -373,7 +373,8 @@ def _schema(operations: tuple[str, ...], cells: int) -> Schema:
         identity_edges=frozenset({"skip_connect"}),
         sources=frozenset({"stem"}),
         sinks=frozenset({"result"}),
-        unions={name: frozenset(parts) for name, parts in zip(names, members, strict=True) if len(parts) > 1},
+        parts={name: frozenset(parts) for name, parts in zip(names, members, strict=True) if len(parts) > 1}
+        | {"factorized_reduce": frozenset({"skip_connect"})},  # its place says that it reduces
     )
 
 
