@@ -237,7 +237,7 @@ class FlexibleDarts(SearchSpace):
         cells = self._sets(arch.graph)
         pictures = {
             f"cell {index}{' (reduction)' if shrinks else ''}": (
-                {place: tuple(operations_in(code)) for place, code in zip(PLACES, sets, strict=True)},
+                {place: operations_in(code) for place, code in zip(PLACES, sets, strict=True)},
                 used,
             )
             for index, (sets, shrinks, used) in enumerate(zip(cells, self._reduces, alive(cells), strict=True))

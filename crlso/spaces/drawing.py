@@ -116,7 +116,7 @@ def draw_sets(
     y = -(-len(cells) // _CELLS_A_ROW) * (height + _AIR)
     widths = [_chip_width(label(name)) + _AIR for name in names]
     for number, name in enumerate(names):
-        x = sum(widths[:number]) + _GAP
+        x = sum(widths[:number], float(_GAP))
         text = f'<text x="{x + 2 * _MARK:g}" y="{y}" dy="0.35em" text-anchor="start" fill="{NEUTRAL}">'
         parts.append(_mark(x, y - _MARK / 2, number, names) + f"{text}{escape(label(name))}</text>")
     return _document(title, (0, 0, ceil(max(across, sum(widths))), ceil(y + _CAPTION)), parts)
@@ -138,7 +138,7 @@ def _matrix(
     """A field for each place: every operation has its own spot, empty where it is absent."""
     text = f'<text dy="0.35em" fill="{NEUTRAL}"'
     parts = [f'{text} x="{_GAP}" y="{_CAPTION / 2:g}" text-anchor="start">{escape(caption)}</text>\n']
-    left, top = _AIR, 2 * _CAPTION
+    left, top = float(_AIR), 2.0 * _CAPTION
     for column in sorted({column for column, _ in sets}):
         parts.append(f'{text} x="{left + (column + 0.5) * field[0]:g}" y="{top - _CAPTION / 2:g}">{column}</text>\n')
     for row in sorted({row for _, row in sets}):
@@ -146,7 +146,7 @@ def _matrix(
     for (column, row), present in sets.items():
         x, y = left + column * field[0], top + (row - first) * field[1]
         frame = (
-            f'<rect x="{x}" y="{y}" width="{field[0] - 2}" height="{field[1] - 2}" rx="3" fill="none" '
+            f'<rect x="{x:g}" y="{y:g}" width="{field[0] - 2}" height="{field[1] - 2}" rx="3" fill="none" '
             f'stroke="{NEUTRAL}" stroke-opacity="{_FAINT}"/>'
         )
         marks = "".join(

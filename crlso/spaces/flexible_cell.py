@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import combinations
 from typing import NamedTuple
 
@@ -44,12 +44,10 @@ class Value(NamedTuple):
 _INPUTS = (Value(1, ("a",)), Value(1, ("b",)))
 
 
-def operations_in(code: int) -> Iterator[int]:
+@cache  # 127 sets at most, looked at all the time
+def operations_in(code: int) -> tuple[int, ...]:
     """The operations of one place."""
-    while code:
-        lowest = code & -code
-        yield lowest.bit_length() - 1
-        code ^= lowest
+    return tuple(number for number in range(code.bit_length()) if code >> number & 1)
 
 
 def reads(sets: Sets, source: int) -> bool:
@@ -201,6 +199,9 @@ def _completed(
     wanted: Counter[str], skipped: Sequence[tuple[int, Value]], readers: dict[str, list[int]], skip: int
 ) -> tuple[int, int, _Made] | None:
     """Operations that compute, operations at all, and these, once some nodes are passed on; None if it cannot be."""
+    # only skips bring an input as it is; looked at first because it rules out most choices
+    if any(sum(inner.terms.count(name) for _, inner in skipped) != wanted[name] for name in ("a", "b")):
+        return None
     rest = wanted.copy()
     for _, inner in skipped:
         rest.subtract(inner.terms)
