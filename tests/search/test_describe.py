@@ -43,3 +43,24 @@ def test_numeric_decisions_are_seen():
     describe = Descriptor(space, space.sample(50, np.random.default_rng(0)), {"decisions": 1.0})
     (block,) = describe([space.parse("|".join(["e1k3l1s0"] * 7)), space.parse("|".join(["e1k3l2s0"] * 7))])
     assert (block[0] != block[1]).sum() == 7
+
+
+def test_sets_that_differ_in_one_operation_are_closer_than_sets_that_differ_in_all():
+    space = get_space("darts-flexible-dnad@3")
+    describe = Descriptor(space, space.sample(100, np.random.default_rng(0)), {"edges": 1.0})
+    first = [[("dil_conv_5x5", 0)], [("dil_conv_5x5", 1)], [("sep_conv_3x3", 2)]]
+    one, two, other = (
+        [*first, [(name, 4) for name in names]]  # stays the last node, as it has the largest value
+        for names in (("sep_conv_3x3",), ("sep_conv_3x3", "dil_conv_5x5"), ("dil_conv_5x5",))
+    )
+    last = [space.from_cells([one, one, cell]) for cell in (one, two, other)]
+    (block,) = describe(last)
+    assert np.linalg.norm(block[0] - block[1]) < np.linalg.norm(block[0] - block[2])
+
+
+def test_a_large_space_has_columns_for_what_varies_alone():
+    space = get_space("darts-flexible-dnad@3")
+    archs = space.sample(40, np.random.default_rng(0))
+    (block,) = Descriptor(space, archs, {"edges": 1.0})(archs)
+    plain = len(space.schema.edge_types) - len(space.schema.parts)
+    assert block.shape == (40, 22 * 5 + 3 * 14 * plain)
