@@ -7,7 +7,8 @@ same isomorphism class of the same space, that is, when their space says that th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Int
@@ -45,6 +46,7 @@ class Schema:
         sources: node types that feed the graph with data.
         sinks: node types whose values are the graph's result.
         zero_edges: edge types that are there and yet bring nothing; other than the absent edge, they have a place.
+        parts: edge types that stand for others side by side, and for which: features of an architecture see these.
     """
 
     num_nodes: int
@@ -55,6 +57,7 @@ class Schema:
     sources: frozenset[str]
     sinks: frozenset[str]
     zero_edges: frozenset[str] = frozenset()
+    parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from crlso.architecture import Schema
+from crlso.exceptions import ProblemError
 from crlso.graphs import ABSENT, Padded
 
 _CERTAIN = 10.0  # logit of what is the same in all graphs
+_MOST_OUTPUTS = 2**17  # of one graph; a climb decodes some 4,000 at once, which are 4 GB of logits then
 
 
 class GraphDecoder(nn.Module):
@@ -28,6 +30,11 @@ class GraphDecoder(nn.Module):
     rows: Tensor | None
 
     def __init__(self, latent: int, hidden: int, schema: Schema) -> None:
+        """Lay out the outputs.
+
+        Raises:
+            ProblemError: the graphs are too large and have too many types to be written all at once.
+        """
         super().__init__()
         self.shape = schema.num_nodes, len(schema.node_types)
         self.edge_types = len(schema.edge_types)
@@ -36,6 +43,12 @@ class GraphDecoder(nn.Module):
         self.register_buffer("free_pairs", torch.ones(self.pairs.shape[1], dtype=torch.bool), persistent=False)
         self.register_buffer("rows", None, persistent=False)
         outputs = self.shape[0] * self.shape[1] + self.pairs.shape[1] * self.edge_types
+        if outputs > _MOST_OUTPUTS:
+            raise ProblemError(
+                f"graphs of {schema.num_nodes} nodes and {len(schema.edge_types)} edge types take {outputs:,} outputs "
+                f"of a decoder, which may have {_MOST_OUTPUTS:,}: search without a latent space, as gp does, or search "
+                "a space of fewer cells or operations"
+            )
         self.trunk = nn.Sequential(
             nn.Linear(latent, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, outputs)
         )

@@ -14,13 +14,15 @@ from jaxtyping import Bool, Float, Int
 
 from crlso.architecture import Graph, Schema
 from crlso.graphs import Padded, operations
+from crlso.latent.features import type_parts
 
 
 def depth_features(graphs: Sequence[Graph], schema: Schema) -> Float[np.ndarray, "K F"]:
     """Logarithm of the number of paths, whether one changes nothing, mean and most operations, mean of each kind."""
     padded = Padded.of(graphs, schema)
     nodes, edges = padded.node_types.numpy(), padded.edge_types.numpy()
-    gains, silent = _gains(schema)
+    gains = _gains(schema)
+    ways, gained, least, largest = _through(schema, gains)
     paths = _are(nodes, schema, schema.sources).astype(np.float64)
     sums = np.zeros((*nodes.shape, gains.shape[1]))  # of each kind, then of all, over the paths that end in a node
     fewest = np.where(paths > 0, 0.0, np.inf)
@@ -28,12 +30,12 @@ def depth_features(graphs: Sequence[Graph], schema: Schema) -> Float[np.ndarray,
     for node in range(nodes.shape[1]):
         for source in range(node):
             kinds = edges[:, source, node]
-            rows = np.flatnonzero(~silent[kinds] & (paths[:, source] > 0))
-            gain = gains[kinds[rows]]
-            paths[rows, node] += paths[rows, source]
-            sums[rows, node] += sums[rows, source] + paths[rows, source, None] * gain
-            fewest[rows, node] = np.minimum(fewest[rows, node], fewest[rows, source] + gain[:, -1])
-            most[rows, node] = np.maximum(most[rows, node], most[rows, source] + gain[:, -1])
+            rows = np.flatnonzero((ways[kinds] > 0) & (paths[:, source] > 0))
+            kinds, arriving = kinds[rows], ways[kinds[rows]] * paths[rows, source]
+            paths[rows, node] += arriving
+            sums[rows, node] += ways[kinds, None] * sums[rows, source] + paths[rows, source, None] * gained[kinds]
+            fewest[rows, node] = np.minimum(fewest[rows, node], fewest[rows, source] + least[kinds])
+            most[rows, node] = np.maximum(most[rows, node], most[rows, source] + largest[kinds])
         gain = gains[len(schema.edge_types) + np.maximum(nodes[:, node], 0)]
         sums[:, node] += paths[:, node, None] * gain
         fewest[:, node] += gain[:, -1]
@@ -50,12 +52,23 @@ def _are(nodes: Int[np.ndarray, "K N"], schema: Schema, names: frozenset[str]) -
     return np.isin(nodes, [schema.node_types.index(name) for name in names])
 
 
-def _gains(schema: Schema) -> tuple[Float[np.ndarray, "O D"], Bool[np.ndarray, "O"]]:
-    """What passing an edge or node type adds to each count, the last of which is that of all; and which add no path."""
-    kinds = operations(schema)
+def _gains(schema: Schema) -> Float[np.ndarray, "O D"]:
+    """What passing an edge or node type adds to each count, the last of which is that of all."""
+    several = {schema.edge_types.index(name) for name in schema.parts}
+    kinds = [kind for kind in operations(schema) if kind not in several]
     gains = np.zeros((len(schema.edge_types) + len(schema.node_types), len(kinds) + 1))
-    gains[list(kinds), range(len(kinds))] = 1.0
-    gains[list(kinds), -1] = 1.0
-    silent = np.zeros(len(gains), dtype=bool)
-    silent[[0, *(schema.edge_types.index(name) for name in schema.zero_edges)]] = True
-    return gains, silent
+    gains[kinds, range(len(kinds))] = 1.0
+    gains[kinds, -1] = 1.0
+    return gains
+
+
+def _through(
+    schema: Schema, gains: Float[np.ndarray, "O D"]
+) -> tuple[Float[np.ndarray, "E"], Float[np.ndarray, "E D"], Float[np.ndarray, "E"], Float[np.ndarray, "E"]]:
+    """How many ways lead over an edge type, what they add in all, what the shortest adds and what the longest."""
+    plain = [n for n, name in enumerate(schema.edge_types) if name not in schema.parts]
+    ways = type_parts(schema).astype(np.float64)
+    ways[:, [plain.index(n) for n in [0, *map(schema.edge_types.index, schema.zero_edges)]]] = 0.0
+    lengths = gains[plain, -1]
+    least, largest = (np.where(ways > 0, lengths, np.inf).min(axis=1), np.where(ways > 0, lengths, -np.inf).max(axis=1))
+    return ways.sum(axis=1), ways @ gains[plain], least, largest

@@ -26,11 +26,20 @@ MOST_PATHS_A_GRAPH = 256  # paths; in graphs with more of them, as in long chain
 def edge_features(graphs: Sequence[Graph], schema: Schema) -> Float[np.ndarray, "K F"]:
     """Node and edge types as indicators; graphs smaller than the schema's have type 0 in what they lack."""
     nodes, edges = _padded(graphs, schema)
-    rows = np.hstack([nodes, edges[:, *np.triu_indices(schema.num_nodes, 1)]])
-    kinds = max(len(schema.node_types), len(schema.edge_types))
-    varying = np.flatnonzero((rows != rows[0]).any(axis=0))
-    flat = (rows[:, varying, None] == np.arange(kinds)).reshape(len(rows), -1)
-    return np.asarray(flat[:, flat.any(axis=0)], dtype=np.float64)
+    blocks = []
+    for types, made in (
+        (nodes, np.eye(len(schema.node_types), dtype=bool)),
+        (edges[:, *np.triu_indices(schema.num_nodes, 1)], type_parts(schema)),
+    ):
+        flat = made[types[:, (types != types[0]).any(axis=0)]].reshape(len(types), -1)
+        blocks.append(flat[:, flat.any(axis=0)])
+    return np.hstack(blocks, dtype=np.float64)
+
+
+def type_parts(schema: Schema) -> Bool[np.ndarray, "E P"]:
+    """Which plain edge types each edge type is made of: itself, or those that it stands for."""
+    plain = [name for name in schema.edge_types if name not in schema.parts]
+    return np.array([[part in schema.parts.get(name, {name}) for part in plain] for name in schema.edge_types])
 
 
 def path_features(graphs: Sequence[Graph], schema: Schema) -> Float[np.ndarray, "K F"]:
@@ -57,17 +66,18 @@ def operation_counts(graphs: Sequence[Graph], schema: Schema) -> Float[np.ndarra
     nodes, edges = _padded(graphs, schema)
     silent = [0, *(schema.edge_types.index(name) for name in schema.zero_edges)]
     joined = ~np.isin(edges, silent)
+    plain = type_parts(schema).T[1:]
     sources, sinks = (_codes(schema, names) for names in (schema.sources, schema.sinks))
     fed = _reached(np.isin(nodes, sources), joined)
     columns = []
     for sink in sinks:
         wanted = _reached((nodes == sink)[:, ::-1], joined[:, ::-1, ::-1].swapaxes(1, 2))[:, ::-1]
         alive = joined & fed[:, :, None] & wanted[:, None, :]
-        columns += [((edges == kind) & alive).sum(axis=(1, 2)) for kind in range(1, len(schema.edge_types))]
+        columns += [(made[edges] & alive).sum(axis=(1, 2)) for made in plain]
         columns += [((nodes == kind) & fed & wanted).sum(axis=1) for kind in range(len(schema.node_types))]
     for source in sources:
         read = edges * (nodes == source)[:, :, None]
-        columns += [(read == kind).sum(axis=(1, 2)) for kind in range(1, len(schema.edge_types))]
+        columns += [made[read].sum(axis=(1, 2)) for made in plain]
     return np.stack(columns, axis=1).astype(np.float64)
 
 

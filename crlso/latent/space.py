@@ -120,10 +120,10 @@ def untrained(
     space: SearchSpace, config: LatentConfig, *, seed: int = 0, device: torch.device | str = "cpu"
 ) -> LatentSpace:
     """What `explore` starts from: a sample of the space with its costs, and networks with initial weights."""
-    population = sample_population(space, config.population, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         vae = GraphVAE(config, space.schema).to(device)
+    population = sample_population(space, config.population, seed)  # takes longer, so that faults show before
     return LatentSpace(space, vae, population, count_costs(space, population.representatives))
 
 

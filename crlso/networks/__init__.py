@@ -9,9 +9,11 @@ from torch import nn
 
 from crlso.architecture import Architecture
 from crlso.exceptions import ProblemError, unknown
-from crlso.networks import darts, mobile, nasbench101, nasbench201
+from crlso.networks import darts, darts_flexible, mobile, nasbench101, nasbench201
 from crlso.networks.costs import Costs
+from crlso.spaces import family_of
 from crlso.spaces.darts import Darts
+from crlso.spaces.darts_flexible import FAMILIES
 from crlso.spaces.mobile import Mobile
 from crlso.spaces.nasbench101 import NasBench101
 from crlso.spaces.nasbench201 import NasBench201
@@ -36,6 +38,7 @@ _FAMILIES: dict[str, _Family] = {
     NasBench201.name: nasbench201,
     NasBench101.name: nasbench101,
     Darts.name: darts,
+    **dict.fromkeys(FAMILIES, darts_flexible),
     Mobile.name: mobile,
 }
 
@@ -91,13 +94,13 @@ def costs(arch: Architecture, num_classes: int | None = None, input_shape: tuple
 
 def has_networks(space: str) -> bool:
     """Whether networks, and hence costs, are known for a space's architectures."""
-    return space in _FAMILIES
+    return family_of(space) in _FAMILIES
 
 
 def _family(arch: Architecture) -> _Family:
-    if arch.space not in _FAMILIES:
+    if not has_networks(arch.space):
         raise unknown("space with networks", arch.space, _FAMILIES)
-    return _FAMILIES[arch.space]
+    return _FAMILIES[family_of(arch.space)]
 
 
 def _check(num_classes: int, input_shape: tuple[int, int, int]) -> None:

@@ -7,6 +7,8 @@ to its own width by ReLU, a 1×1 convolution and BN, and to its own size where a
 training, operations other than identities are dropped at random, a whole path an image [Larsson2017]_, and a second
 classifier sits behind the later reduction cell, whose loss the paper weighs with 0.4.
 
+`StackedCells` is all of that but what the cells compute; `crlso.networks.darts_flexible` stacks others.
+
 `costs` leaves the auxiliary classifier out, as all published figures do: it is no part of the network in use.
 
 Deviations: the auxiliary classifier pools images of any size, where DARTS' own is made for 8×8 alone, on which both
@@ -19,9 +21,12 @@ are the same; skips and shortcuts that reduce round odd sizes up, where DARTS' o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
+from itertools import accumulate, pairwise
+from operator import add
 
 import torch
 from jaxtyping import Float
@@ -36,7 +41,8 @@ from crlso.networks.operations import (
     convolution_bn,
     operation_costs,
 )
-from crlso.spaces.darts import NODES, OPERATIONS, Cell, cells_of
+from crlso.spaces.darts import NODES, OPERATIONS, cells_of
+from crlso.spaces.darts_flexible import reduces
 
 WIDTH, CELLS = 36, 20
 """The paper's initial channels and number of cells for CIFAR."""
@@ -44,8 +50,12 @@ WIDTH, CELLS = 36, 20
 _STEM = 3  # the stem's channels, in units of the first cells'
 
 
+Nodes = tuple[tuple[tuple[str, int], ...], ...]
+"""What a cell computes: for each node its (operation, input)."""
+
+
 @dataclass(frozen=True)
-class _Place:
+class Place:
     """Where a cell stands: the channels that it reads and has, and whether it or the one before it reduces."""
 
     c_before_last: int
@@ -54,47 +64,66 @@ class _Place:
     reduces: bool
     after_reduction: bool
 
+    def stride(self, source: int) -> int:
+        """Of an operation on that node of the cell."""
+        return 2 if self.reduces and source < 2 else 1
 
-def _places(width: int, cells: int) -> Iterator[_Place]:
+
+def places(width: int, cells: int) -> list[Place]:
+    """The places of a stack of cells whose first ones have that many channels."""
+    found = []
     c_before_last = c_last = _STEM * width
     channels, after_reduction = width, False
     for index in range(cells):
-        reduces = index in (cells // 3, 2 * cells // 3)
-        channels *= 2 if reduces else 1
-        yield _Place(c_before_last, c_last, channels, reduces, after_reduction)
-        c_before_last, c_last, after_reduction = c_last, NODES * channels, reduces
+        shrinks = reduces(index, cells)
+        channels *= 2 if shrinks else 1
+        found.append(Place(c_before_last, c_last, channels, shrinks, after_reduction))
+        c_before_last, c_last, after_reduction = c_last, NODES * channels, shrinks
+    return found
 
 
 class DartsCell(nn.Module):
-    """Four nodes, each the sum of two operations on earlier nodes; the output concatenates them."""
+    """Four nodes, each the sum of operations on earlier nodes; the output concatenates them."""
 
-    def __init__(self, cell: Cell, place: _Place) -> None:
+    coefficients: Tensor | None
+
+    def __init__(self, nodes: Nodes, place: Place, coefficients: Sequence[float] | None = None) -> None:
+        """Lay out the operations.
+
+        Args:
+            nodes: the pairs of each.
+            place: where the cell stands.
+            coefficients: a factor for each pair, all nodes in a row; ones when left out.
+        """
         super().__init__()
         channels = place.channels
         shortcut = FactorizedReduce if place.after_reduction else lambda c_in, c_out: ReLUConvBN(c_in, c_out, 1)
         self.preprocess = nn.ModuleList(
             [shortcut(place.c_before_last, channels), ReLUConvBN(place.c_last, channels, 1)]
         )
-        pairs = [pair for node in cell for pair in node]
-        self.sources = [source for _, source in pairs]
+        ends = accumulate((len(pairs) for pairs in nodes), initial=0)
+        self.numbers = [range(*pair) for pair in pairwise(ends)]  # of each node's pairs
+        self.sources = [source for pairs in nodes for _, source in pairs]
         self.operations = nn.ModuleList(
-            build_operation(OPERATIONS[code], channels, 2 if place.reduces and source < 2 else 1)
-            for code, source in pairs
+            build_operation(name, channels, place.stride(source)) for pairs in nodes for name, source in pairs
         )
+        self.register_buffer("coefficients", None if coefficients is None else torch.tensor(coefficients))
 
     def forward(
         self, before_last: Float[Tensor, "B C0 H0 W0"], last: Float[Tensor, "B C1 H1 W1"], drop_path: float
     ) -> Float[Tensor, "B C H W"]:
         values = [preprocess(x) for preprocess, x in zip(self.preprocess, (before_last, last), strict=True)]
-        terms: list[Tensor] = []
-        for source, operation in zip(self.sources, self.operations, strict=True):
-            term = operation(values[source])
-            if self.training and drop_path and not isinstance(operation, nn.Identity):
-                term = drop_paths(term, drop_path)
-            terms.append(term)
-            if len(terms) % 2 == 0:
-                values.append(terms[-2] + terms[-1])
+        for numbers in self.numbers:
+            values.append(reduce(add, [self._term(number, values, drop_path) for number in numbers]))
         return torch.cat(values[2:], dim=1)
+
+    def _term(self, number: int, values: Sequence[Tensor], drop_path: float) -> Tensor:
+        """What one pair brings to its node."""
+        operation = self.operations[number]
+        term: Tensor = operation(values[self.sources[number]])
+        if self.training and drop_path and not isinstance(operation, nn.Identity):
+            term = drop_paths(term, drop_path)
+        return term if self.coefficients is None else self.coefficients[number] * term
 
 
 class AuxiliaryHead(nn.Sequential):
@@ -116,12 +145,58 @@ class AuxiliaryHead(nn.Sequential):
         )
 
 
-class DartsNetwork(nn.Module):
+class StackedCells(nn.Module):
     """From images [B, C, H, W] to logits [B, num_classes]; in training mode also those of the auxiliary classifier.
 
     Attributes:
         drop_path: probability to drop a path while training, 0 at first; the paper raises it linearly to 0.2.
     """
+
+    def __init__(
+        self,
+        stack: Sequence[Place],
+        cells: Iterable[nn.Module],
+        num_classes: int,
+        input_shape: tuple[int, int, int],
+        *,
+        auxiliary: bool,
+    ) -> None:
+        """Put cells between a stem and a head.
+
+        Args:
+            stack: the cells' places, from the stem to the head.
+            cells: what stands there; a generator makes them after the stem, in the order in which images pass.
+            num_classes: logits.
+            input_shape: (C, H, W) of one image.
+            auxiliary: whether there is an auxiliary classifier.
+        """
+        super().__init__()
+        in_channels, *size = input_shape
+        c_stem, c_last = stack[0].c_last, NODES * stack[-1].channels
+        self.drop_path = 0.0
+        self.stem = nn.Sequential(nn.Conv2d(in_channels, c_stem, 3, padding=1, bias=False), nn.BatchNorm2d(c_stem))
+        self.cells = nn.ModuleList(cells)
+        self.auxiliary_after = 2 * len(stack) // 3
+        rows, columns = (-(-pixels // 4) for pixels in size)
+        c_auxiliary = NODES * stack[self.auxiliary_after].channels
+        self.auxiliary = AuxiliaryHead(c_auxiliary, num_classes, (rows, columns)) if auxiliary else None
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c_last, num_classes))
+
+    def forward(
+        self, x: Float[Tensor, "B C H W"]
+    ) -> Float[Tensor, "B K"] | tuple[Float[Tensor, "B K"], Float[Tensor, "B K"]]:
+        before_last = last = self.stem(x)
+        auxiliary = None
+        for index, cell in enumerate(self.cells):
+            before_last, last = last, cell(before_last, last, self.drop_path)
+            if self.training and self.auxiliary is not None and index == self.auxiliary_after:
+                auxiliary = self.auxiliary(last)
+        logits: Tensor = self.head(last)
+        return logits if auxiliary is None else (logits, auxiliary)
+
+
+class DartsNetwork(StackedCells):
+    """The stack of a genotype's two cells."""
 
     def __init__(
         self,
@@ -143,34 +218,10 @@ class DartsNetwork(nn.Module):
             cells: how many, at least one.
             auxiliary: whether there is an auxiliary classifier.
         """
-        super().__init__()
-        in_channels, *size = input_shape
-        kinds = dict(zip((False, True), cells_of(arch), strict=True))
-        places = list(_places(width, cells))
-        self.drop_path = 0.0
-        self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, _STEM * width, 3, padding=1, bias=False), nn.BatchNorm2d(_STEM * width)
-        )
-        self.cells = nn.ModuleList(DartsCell(kinds[place.reduces], place) for place in places)
-        self.auxiliary_after = 2 * cells // 3
-        rows, columns = (-(-pixels // 4) for pixels in size)
-        c_auxiliary = NODES * places[self.auxiliary_after].channels
-        self.auxiliary = AuxiliaryHead(c_auxiliary, num_classes, (rows, columns)) if auxiliary else None
-        self.head = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(NODES * places[-1].channels, num_classes)
-        )
-
-    def forward(
-        self, x: Float[Tensor, "B C H W"]
-    ) -> Float[Tensor, "B K"] | tuple[Float[Tensor, "B K"], Float[Tensor, "B K"]]:
-        before_last = last = self.stem(x)
-        auxiliary = None
-        for index, cell in enumerate(self.cells):
-            before_last, last = last, cell(before_last, last, self.drop_path)
-            if self.training and self.auxiliary is not None and index == self.auxiliary_after:
-                auxiliary = self.auxiliary(last)
-        logits: Tensor = self.head(last)
-        return logits if auxiliary is None else (logits, auxiliary)
+        normal, reduction = _nodes(arch)
+        stack = places(width, cells)
+        made = (DartsCell(reduction if place.reduces else normal, place) for place in stack)
+        super().__init__(stack, made, num_classes, input_shape, auxiliary=auxiliary)
 
 
 def drop_paths(x: Float[Tensor, "B C H W"], probability: float) -> Float[Tensor, "B C H W"]:
@@ -207,23 +258,39 @@ def costs(
     cells: int = CELLS,
 ) -> Costs:
     """Exact costs of the network without its auxiliary classifier."""
-    normal, reduction = cells_of(arch)
+    normal, reduction = _nodes(arch)
+    stack = places(width, cells)
+    return stack_costs([reduction if place.reduces else normal for place in stack], stack, num_classes, input_shape)
+
+
+def stack_costs(
+    cells: Iterable[Nodes], stack: Sequence[Place], num_classes: int, input_shape: tuple[int, int, int]
+) -> Costs:
+    """Exact costs of cells at their places, with stem and head and without an auxiliary classifier."""
     in_channels, rows, columns = input_shape
-    total = convolution_bn(in_channels, _STEM * width, 3, rows, columns)
-    for place in _places(width, cells):
-        cell = reduction if place.reduces else normal
-        total += _cell_costs(cell, place, rows, columns)
+    total = convolution_bn(in_channels, stack[0].c_last, 3, rows, columns)
+    for nodes, place in zip(cells, stack, strict=True):
+        total += _cell_costs(nodes, place, rows, columns)
         if place.reduces:
             rows, columns = (rows + 1) // 2, (columns + 1) // 2
-    return total + linear(NODES * place.channels, num_classes)
+    return total + linear(NODES * stack[-1].channels, num_classes)
 
 
 @lru_cache(maxsize=2**14)
-def _cell_costs(cell: Cell, place: _Place, rows: int, columns: int) -> Costs:
+def _cell_costs(nodes: Nodes, place: Place, rows: int, columns: int) -> Costs:
     """Costs of a cell that reads images of that size from the cell before it."""
     c, strided = place.channels, ((rows + 1) // 2, (columns + 1) // 2)
     total = convolution_bn(place.c_before_last, c, 1, rows, columns) + convolution_bn(place.c_last, c, 1, rows, columns)
     inner = strided if place.reduces else (rows, columns)
-    for code, source in (pair for node in cell for pair in node):
-        total += operation_costs(OPERATIONS[code], c, *inner, 2 if place.reduces and source < 2 else 1)
+    counts = Counter((name, place.stride(source)) for pairs in nodes for name, source in pairs)
+    for (name, stride), count in counts.items():
+        total += operation_costs(name, c, *inner, stride) * count
     return total
+
+
+def _nodes(arch: Architecture) -> tuple[Nodes, Nodes]:
+    """The normal and the reduction cell, operations by name."""
+    normal, reduction = (
+        tuple(tuple((OPERATIONS[code], source) for code, source in pairs) for pairs in cell) for cell in cells_of(arch)
+    )
+    return normal, reduction

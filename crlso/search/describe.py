@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from crlso.architecture import Architecture, Schema
 from crlso.graphs import Padded
@@ -29,6 +29,7 @@ from crlso.latent.features import (
     decision_numbers,
     operation_counts,
     operation_paths,
+    type_parts,
 )
 from crlso.latent.population import count_costs
 from crlso.search.process import Blocks, typical_distance
@@ -108,11 +109,12 @@ def _features(space: SearchSpace, representatives: Sequence[Architecture]) -> di
     schema = space.schema
     columns = _frequent_paths(representatives, schema)
 
+    places, kinds = _varying(representatives, schema), type_parts(schema)
+
     def edges(archs: Sequence[Architecture]) -> Float[np.ndarray, "K F"]:
         padded = Padded.of([arch.graph for arch in archs], schema)
-        upper = padded.edge_types.numpy()[:, *np.triu_indices(schema.num_nodes, 1)]
         nodes = padded.node_types.numpy()[:, :, None] == np.arange(len(schema.node_types))
-        typed = upper[:, :, None] == np.arange(len(schema.edge_types))
+        typed = kinds[padded.edge_types.numpy()[:, *places]]
         return np.hstack([part.reshape(len(archs), -1) for part in (nodes, typed)]).astype(np.float64)
 
     def paths(archs: Sequence[Architecture]) -> Float[np.ndarray, "K F"]:
@@ -143,6 +145,12 @@ def _features(space: SearchSpace, representatives: Sequence[Architecture]) -> di
         "decisions": decisions,
         "costs": costs,
     }
+
+
+def _varying(representatives: Sequence[Architecture], schema: Schema) -> Int[np.ndarray, "2 P"]:
+    """The pairs of nodes that are not joined alike in all: large graphs have few such."""
+    edges = Padded.of([arch.graph for arch in representatives], schema).edge_types.numpy()
+    return np.array((edges != edges[0]).any(axis=0).nonzero())
 
 
 def _frequent_paths(representatives: Sequence[Architecture], schema: Schema) -> dict[tuple[str, ...], int]:

@@ -33,6 +33,8 @@ NEUTRAL = "#6b7280"
 _STEP, _RISE = 160, 62  # pixels between nodes, and between the heights of arcs whose spans differ by one
 _RADIUS, _GAP, _HEAD = 17, 5, 9  # pixels: a node's radius, the air around it, the length of an arrow head
 _LINE, _AIR, _A_ROW = 30, 32, 8  # pixels of a line in a block and between blocks; blocks a row
+_MARK, _MARKS_A_ROW = 12, 4  # pixels of the mark of an operation in a set, and marks a row
+_CELLS_A_ROW = 4  # matrices of sets
 _CAPTION = 24  # pixels above a graph that is one of several
 _FAINT = 0.4
 """Opacity of what cannot reach the result."""
@@ -90,6 +92,82 @@ def draw_blocks(blocks: Sequence[Sequence[str]], *, title: str) -> str:
         parts.append(_group(f"block {number + 1}: {', '.join(names)}", shapes))
     columns, rows = min(len(blocks), _A_ROW), -(-len(blocks) // _A_ROW)
     return _document(title, (-_AIR, -_GAP, ceil(columns * (width + _AIR)) + _GAP, rows * (height + _AIR)), parts)
+
+
+def draw_sets(
+    cells: Mapping[str, tuple[Mapping[tuple[int, int], Sequence[int]], bool]], names: Sequence[str], *, title: str
+) -> str:
+    """Matrices of sets in a grid, under their names, and below them which mark is which operation.
+
+    Args:
+        cells: for each, the operations by (column, row), and whether it matters: else it is faint.
+        names: of the operations, by number.
+        title: of the document.
+    """
+    columns, rows = ([place[axis] for sets, _ in cells.values() for place in sets] for axis in (0, 1))
+    field = _marks_size(len(names))
+    width, height = (1 + max(columns)) * field[0] + 3 * _AIR / 2, (1 + max(rows) - min(rows)) * field[1] + 2 * _CAPTION
+    parts = []
+    for number, (name, (sets, alive)) in enumerate(cells.items()):
+        x, y = number % _CELLS_A_ROW * width, number // _CELLS_A_ROW * (height + _AIR)
+        shapes = _matrix(name, sets, names, field, min(rows))
+        parts.append(f'<g transform="translate({x:g} {y:g})" opacity="{1 if alive else _FAINT}">\n{shapes}</g>')
+    across = min(len(cells), _CELLS_A_ROW) * width
+    y = -(-len(cells) // _CELLS_A_ROW) * (height + _AIR)
+    widths = [_chip_width(label(name)) + _AIR for name in names]
+    for number, name in enumerate(names):
+        x = sum(widths[:number], float(_GAP))
+        text = f'<text x="{x + 2 * _MARK:g}" y="{y}" dy="0.35em" text-anchor="start" fill="{NEUTRAL}">'
+        parts.append(_mark(x, y - _MARK / 2, number, names) + f"{text}{escape(label(name))}</text>")
+    return _document(title, (0, 0, ceil(max(across, sum(widths))), ceil(y + _CAPTION)), parts)
+
+
+def _marks_size(count: int) -> tuple[int, int]:
+    """Width and height of a field with room for the marks of so many operations."""
+    step = _MARK + _GAP
+    return min(count, _MARKS_A_ROW) * step + 2 * _GAP, -(-count // _MARKS_A_ROW) * step + 2 * _GAP
+
+
+def _matrix(
+    caption: str,
+    sets: Mapping[tuple[int, int], Sequence[int]],
+    names: Sequence[str],
+    field: tuple[int, int],
+    first: int,
+) -> str:
+    """A field for each place: every operation has its own spot, empty where it is absent."""
+    text = f'<text dy="0.35em" fill="{NEUTRAL}"'
+    parts = [f'{text} x="{_GAP}" y="{_CAPTION / 2:g}" text-anchor="start">{escape(caption)}</text>\n']
+    left, top = float(_AIR), 2.0 * _CAPTION
+    for column in sorted({column for column, _ in sets}):
+        parts.append(f'{text} x="{left + (column + 0.5) * field[0]:g}" y="{top - _CAPTION / 2:g}">{column}</text>\n')
+    for row in sorted({row for _, row in sets}):
+        parts.append(f'{text} x="{left / 2:g}" y="{top + (row - first + 0.5) * field[1]:g}">{row}</text>\n')
+    for (column, row), present in sets.items():
+        x, y = left + column * field[0], top + (row - first) * field[1]
+        frame = (
+            f'<rect x="{x:g}" y="{y:g}" width="{field[0] - 2}" height="{field[1] - 2}" rx="3" fill="none" '
+            f'stroke="{NEUTRAL}" stroke-opacity="{_FAINT}"/>'
+        )
+        marks = "".join(
+            _mark(
+                x + _GAP + number % _MARKS_A_ROW * (_MARK + _GAP),
+                y + _GAP + number // _MARKS_A_ROW * (_MARK + _GAP),
+                number,
+                names,
+            )
+            for number in present
+        )
+        meaning = f"{column} → {row}: {', '.join(names[number] for number in present) or 'absent'}"
+        parts.append(_group(meaning, frame + marks))
+    return "".join(parts)
+
+
+def _mark(x: float, y: float, number: int, names: Sequence[str]) -> str:
+    """The square of an operation: grey for a skip, the palette in order for the others."""
+    others = [name for name in names if name != "skip_connect"]
+    paint = dict(zip(others, PALETTE, strict=False)).get(names[number], NEUTRAL)
+    return f'<rect x="{x:g}" y="{y:g}" width="{_MARK}" height="{_MARK}" rx="2" fill="{paint}"/>'
 
 
 def _document(title: str, box: tuple[int, int, int, int], parts: Iterable[str]) -> str:

@@ -37,10 +37,14 @@ def expression(graph: Graph, schema: Schema) -> str:
     return _sum(result)
 
 
+def shortened(text: str) -> str:
+    """A text while it is short, a digest of it once it is long."""
+    return text if len(text) <= _LONGEST else f"#{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
+
+
 def _sum(value: Counter[str]) -> str:
     return "+".join(term if count == 1 else f"{count}*{term}" for term, count in sorted(value.items()))
 
 
 def _inner(value: Counter[str]) -> str:
-    text = _sum(value)
-    return text if len(text) <= _LONGEST else f"#{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
+    return shortened(_sum(value))

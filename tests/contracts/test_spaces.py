@@ -8,13 +8,41 @@ import pytest
 from crlso.architecture import Graph
 from crlso.exceptions import ArchitectureError
 from crlso.spaces import NasBench201, get_space, space_names
+from crlso.spaces.darts_flexible import FAMILIES
 from crlso.testing import check_space
+from crlso.testing.spaces import (
+    check_choices,
+    check_decoding,
+    check_drawings,
+    check_graphs,
+    check_notation,
+    check_sampling,
+)
 
 
-@pytest.mark.parametrize("name", space_names())
+@pytest.mark.parametrize("name", sorted({*space_names()} - {*FAMILIES}))
 @pytest.mark.parametrize("seed", range(2))
 def test_registered_spaces_conform(name, seed):
     check_space(get_space(name), np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize(
+    ("name", "n"), [("darts-flexible-dnad@3", 6), ("darts-flexible-dnad@5", 2), ("darts-flexible@3", 2)]
+)
+def test_flexible_spaces_conform(name, n):
+    """Of few cells and on few samples: each has hundreds of neighbours."""
+    check_space(get_space(name), np.random.default_rng(0), n=n)
+
+
+def test_registered_flexible_spaces_conform_but_for_their_neighbours():
+    rng = np.random.default_rng(0)
+    for space in map(get_space, FAMILIES):
+        archs = check_sampling(space, rng, 20)
+        check_notation(space, archs)
+        check_choices(space, archs)
+        check_graphs(space, archs)
+        check_decoding(space, archs[:3], rng, 3)
+        check_drawings(space, archs)
 
 
 class Repeats(NasBench201):

@@ -5,8 +5,10 @@ import math
 import pytest
 import torch
 
+from crlso.exceptions import ProblemError
 from crlso.graphs import ABSENT, Padded
 from crlso.latent.decoder import GraphDecoder
+from crlso.spaces.darts_flexible import FlexibleDarts
 from crlso.spaces.nasbench201 import NasBench201
 
 SPACE = NasBench201()
@@ -98,3 +100,9 @@ def test_settling_leaves_what_differs_in_place():
     before = decoder.cross_entropy(z, every)
     decoder.settle(every)
     torch.testing.assert_close(decoder.cross_entropy(z, every), before)
+
+
+def test_graphs_too_large_to_be_written_at_once_are_refused_with_the_remedy():
+    GraphDecoder(2, 1, FlexibleDarts("darts-flexible-dnad", 20).schema)
+    with pytest.raises(ProblemError, match=r"57 nodes and 132 edge types .* fewer cells or operations"):
+        GraphDecoder(2, 1, FlexibleDarts("darts-flexible").schema)

@@ -10,8 +10,12 @@ from hypothesis.extra.numpy import arrays
 
 from crlso.exceptions import ArchitectureError
 from crlso.spaces import get_space, space_names
+from crlso.spaces.darts_flexible import FAMILIES
 
-pytestmark = pytest.mark.parametrize("name", space_names())
+NAMES = [*sorted({*space_names()} - {*FAMILIES}), "darts-flexible-dnad@3"]  # flexible spaces differ in size alone
+MANY = 40  # neighbours: of more, a share is looked at
+
+pytestmark = pytest.mark.parametrize("name", NAMES)
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -68,7 +72,8 @@ def test_twins_are_equal_hash_alike_and_share_their_representative(name, seed):
     best = space.canonical(arch)
     assert best == arch
     assert hash(best) == hash(arch)
-    for neighbour in space.neighbours(arch):
+    neighbours = space.neighbours(arch)
+    for neighbour in neighbours[:: -(-len(neighbours) // MANY)]:
         same = neighbour == arch
         assert same == (space.canonical(neighbour).text == best.text)
 

@@ -51,3 +51,24 @@ def test_features_of_one_block_have_equal_shares_in_its_distances():
     joined = Descriptor(space, sample, {("decisions", "costs"): 1.0})(sample)[0]
     alone = [Descriptor(space, sample, {(name,): 1.0})(sample)[0] for name in ("decisions", "costs")]
     np.testing.assert_allclose(joined, np.hstack(alone) / np.sqrt(2), rtol=1e-5, atol=1e-6)
+
+
+def test_sets_that_differ_in_one_operation_are_closer_than_sets_that_differ_in_all():
+    space = get_space("darts-flexible-dnad@3")
+    describe = Descriptor(space, space.sample(100, np.random.default_rng(0)), {("edges",): 1.0})
+    first = [[("dil_conv_5x5", 0)], [("dil_conv_5x5", 1)], [("sep_conv_3x3", 2)]]
+    one, two, other = (
+        [*first, [(name, 4) for name in names]]  # stays the last node, as it has the largest value
+        for names in (("sep_conv_3x3",), ("sep_conv_3x3", "dil_conv_5x5"), ("dil_conv_5x5",))
+    )
+    last = [space.from_cells([one, one, cell]) for cell in (one, two, other)]
+    (block,) = describe(last)
+    assert np.linalg.norm(block[0] - block[1]) < np.linalg.norm(block[0] - block[2])
+
+
+def test_a_large_space_has_columns_for_what_varies_alone():
+    space = get_space("darts-flexible-dnad@3")
+    archs = space.sample(40, np.random.default_rng(0))
+    (block,) = Descriptor(space, archs, {("edges",): 1.0})(archs)
+    plain = len(space.schema.edge_types) - len(space.schema.parts)
+    assert block.shape == (40, 22 * 5 + 3 * 14 * plain)

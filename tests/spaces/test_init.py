@@ -7,7 +7,7 @@ import pytest
 
 import crlso.spaces
 from crlso.exceptions import SpaceError, UnknownNameError
-from crlso.spaces import NasBench201, get_space, read_space, register_space, space_names
+from crlso.spaces import NasBench201, family_of, get_space, read_space, register_space, space_names
 
 CHAIN = "{name: %s, kind: chain, blocks: [{choices: {c: [a, b]}}]}"
 
@@ -26,6 +26,26 @@ def test_every_listed_name_is_a_space_of_that_name(name):
 def test_unknown_space_lists_the_known_ones():
     with pytest.raises(UnknownNameError, match=r"'martian'.*nasbench201"):
         get_space("martian")
+
+
+def test_a_suffix_is_the_depth_of_a_flexible_space():
+    deeper = get_space("darts-flexible-dnad@5")
+    assert (deeper.name, deeper.cells) == ("darts-flexible-dnad@5", 5)
+    assert get_space("darts-flexible-dnad@5") is deeper
+    assert get_space("darts-flexible-dnad@8") is get_space("darts-flexible-dnad")
+    assert [family_of(name) for name in (deeper.name, "darts-flexible", "darts@5")] == [
+        "darts-flexible-dnad",
+        "darts-flexible",
+        "darts@5",
+    ]
+
+
+@pytest.mark.parametrize("depth", ["", "2", "21", "05", "+5", "5.0", "5@5", "five"])
+def test_other_suffixes_are_refused_with_the_depths(depth):
+    with pytest.raises(UnknownNameError, match="darts-flexible@3 to darts-flexible@20"):
+        get_space(f"darts-flexible@{depth}")
+    with pytest.raises(UnknownNameError, match="unknown space 'darts@5'"):
+        get_space("darts@5")
 
 
 @pytest.mark.usefixtures("_own_names")
