@@ -41,11 +41,12 @@ from crlso.spaces.darts import NODES, OPERATIONS, Cell, cells_of
 WIDTH, CELLS = 36, 20
 """The paper's initial channels and number of cells for CIFAR."""
 
-_STEM = 3  # the stem's channels, in units of the first cells'
+STEM = 3
+"""The stem's channels, in units of the first cells'."""
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
     """Where a cell stands: the channels that it reads and has, and whether it or the one before it reduces."""
 
     c_before_last: int
@@ -55,20 +56,21 @@ class _Place:
     after_reduction: bool
 
 
-def _places(width: int, cells: int) -> Iterator[_Place]:
-    c_before_last = c_last = _STEM * width
+def places_of(width: int, cells: int) -> Iterator[Place]:
+    """Where each of that many cells stands, the first ones of that width in channels."""
+    c_before_last = c_last = STEM * width
     channels, after_reduction = width, False
     for index in range(cells):
         reduces = index in (cells // 3, 2 * cells // 3)
         channels *= 2 if reduces else 1
-        yield _Place(c_before_last, c_last, channels, reduces, after_reduction)
+        yield Place(c_before_last, c_last, channels, reduces, after_reduction)
         c_before_last, c_last, after_reduction = c_last, NODES * channels, reduces
 
 
 class DartsCell(nn.Module):
     """Four nodes, each the sum of two operations on earlier nodes; the output concatenates them."""
 
-    def __init__(self, cell: Cell, place: _Place) -> None:
+    def __init__(self, cell: Cell, place: Place) -> None:
         super().__init__()
         channels = place.channels
         shortcut = FactorizedReduce if place.after_reduction else lambda c_in, c_out: ReLUConvBN(c_in, c_out, 1)
@@ -146,10 +148,10 @@ class DartsNetwork(nn.Module):
         super().__init__()
         in_channels, *size = input_shape
         kinds = dict(zip((False, True), cells_of(arch), strict=True))
-        places = list(_places(width, cells))
+        places = list(places_of(width, cells))
         self.drop_path = 0.0
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, _STEM * width, 3, padding=1, bias=False), nn.BatchNorm2d(_STEM * width)
+            nn.Conv2d(in_channels, STEM * width, 3, padding=1, bias=False), nn.BatchNorm2d(STEM * width)
         )
         self.cells = nn.ModuleList(DartsCell(kinds[place.reduces], place) for place in places)
         self.auxiliary_after = 2 * cells // 3
@@ -209,8 +211,8 @@ def costs(
     """Exact costs of the network without its auxiliary classifier."""
     normal, reduction = cells_of(arch)
     in_channels, rows, columns = input_shape
-    total = convolution_bn(in_channels, _STEM * width, 3, rows, columns)
-    for place in _places(width, cells):
+    total = convolution_bn(in_channels, STEM * width, 3, rows, columns)
+    for place in places_of(width, cells):
         cell = reduction if place.reduces else normal
         total += _cell_costs(cell, place, rows, columns)
         if place.reduces:
@@ -219,7 +221,7 @@ def costs(
 
 
 @lru_cache(maxsize=2**14)
-def _cell_costs(cell: Cell, place: _Place, rows: int, columns: int) -> Costs:
+def _cell_costs(cell: Cell, place: Place, rows: int, columns: int) -> Costs:
     """Costs of a cell that reads images of that size from the cell before it."""
     c, strided = place.channels, ((rows + 1) // 2, (columns + 1) // 2)
     total = convolution_bn(place.c_before_last, c, 1, rows, columns) + convolution_bn(place.c_last, c, 1, rows, columns)
