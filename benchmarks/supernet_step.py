@@ -3,8 +3,9 @@
 One step is forward pass, backward pass and optimiser (SGD with momentum) on random images of CIFAR's size. The loop is
 the same network as one would write it down: a module for every pair, called one after the other, its output weighted
 and added. It runs in torch's own order of memory and in channels-last order. All forms are measured in turns in one
-process; a run's figure is its median. Peak memory is the maximum resident set of a process that does two steps of one
-form, less that of a process that has only built it; `estimate` is what `memory_estimate` announces.
+process; a figure is the median of the process's CPU seconds, which on one thread are wall-clock seconds of an idle
+machine. Peak memory is the maximum resident set of a process that does two steps of one form, less that of a process
+that has only built it; `estimate_mb` is what `memory_estimate` announces.
 
     python benchmarks/supernet_step.py --out docs/results/supernet_step.json
 """
@@ -157,7 +158,7 @@ def prepare(form: str, operations: Sequence[str], share: float, args: argparse.N
 
 
 def measure_times(operations: Sequence[str], args: argparse.Namespace) -> dict[str, float]:
-    """Median seconds of a step for every form and share of living pairs."""
+    """Median CPU seconds of a step for every form and share of living pairs."""
     steps = {
         f"{form} {name}": prepare(form, operations, share, args)
         for form in FORMS
@@ -167,10 +168,10 @@ def measure_times(operations: Sequence[str], args: argparse.Namespace) -> dict[s
     seconds: dict[str, list[float]] = {key: [] for key in steps}
     for repeat in range(args.repeats + 1):  # the first round warms up
         for key, step in steps.items():
-            began = time.perf_counter()
+            began = time.process_time()
             step()
             if repeat:
-                seconds[key].append(time.perf_counter() - began)
+                seconds[key].append(time.process_time() - began)
     return {key: statistics.median(found) for key, found in seconds.items()}
 
 
@@ -209,7 +210,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--cells", type=int, default=8)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--no-memory", action="store_true", help="times only")
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
@@ -228,7 +229,7 @@ def main() -> None:
             run["of all alive"] = value / seconds[f"{form} all"]
             if "parallel all" in seconds:
                 run["of parallel"] = value / seconds[f"parallel {name}"]
-            if not args.no_memory:
+            if not args.no_memory and (form == "parallel" or name == "all"):  # loops take long
                 run["peak_mb"] = measure_memory(form, set_name, name, args)
                 if form == "parallel":
                     run["estimate_mb"] = estimate(OPERATION_SETS[set_name], SHARES[name], args)

@@ -92,7 +92,7 @@ class _Depthwise5(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        x, weight = ctx.saved_tensors
+        x, weight = (tensor.to(gradient.dtype) for tensor in ctx.saved_tensors)  # narrower under autocast
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         d_x = F.conv2d(gradient, weight.flip(2, 3), padding=2, groups=x.shape[1]) if ctx.needs_input_grad[0] else None
         if not ctx.needs_input_grad[1]:

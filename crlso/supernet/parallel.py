@@ -160,7 +160,7 @@ class _Stage(nn.Module):
         if self.depthwise is None:
             return list(images)
         filters = self.depthwise.unbind()
-        if images[0].device.type == "cpu":
+        if not stacks(images[0].device):
             return [depthwise(x, filters[row], stride, dilation) for x, row in zip(images, rows, strict=True)]
         weight = torch.cat([filters[row] for row in rows])
         convolved = depthwise(torch.cat(list(images), dim=1), weight, stride, dilation)
@@ -342,6 +342,11 @@ def without_affine(module: nn.Module) -> nn.Module:
         normalisation.register_parameter("weight", None)
         normalisation.register_parameter("bias", None)
     return module
+
+
+def stacks(device: torch.device) -> bool:
+    """Whether several instances' convolutions run as one call on stacked channels there."""
+    return device.type != "cpu"
 
 
 def _children(module: nn.Module, kind: type[_Module]) -> list[_Module]:

@@ -195,6 +195,17 @@ def test_checkpointed_cells_compute_the_same_and_track_once():
         assert torch.equal(found, expected)
 
 
+def test_half_precision_is_close_and_its_gradients_are_single():
+    network = build()
+    expected = network(X, weights(network))
+    w = weights(network)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = network(X, w)
+    F.cross_entropy(logits.float(), Y).backward()
+    assert_close(logits.float(), expected, atol=0.1, rtol=0.1)
+    assert all(x.grad.isfinite().all() and x.grad.dtype == torch.float32 for x in (*w, *network.parameters()))
+
+
 def test_features_are_the_outputs_before_each_reduction_and_at_the_end():
     torch.manual_seed(0)
     network = FlexibleSupernet(("skip_connect",), 4, SHAPE, width=4, cells=6)

@@ -7,6 +7,7 @@ from torch.testing import assert_close
 
 from crlso.exceptions import UnknownNameError
 from crlso.networks.operations import build_operation
+from crlso.supernet import parallel
 from crlso.supernet.parallel import OPERATIONS, build_candidate, build_parallel
 
 READ = (0, 1, 0, 1, 2)
@@ -88,6 +89,20 @@ def test_survivors_compute_what_they_did(name, stride, size):
     assert sum(p.numel() for p in operation.parameters()) * len(READ) == size_before * len(rows)
     assert [change.after for change in changes] == list(operation.parameters())
     assert all(torch.equal(change.before[rows], change.after) for change in changes)
+
+
+@EVERY
+def test_stacked_convolutions_are_single_ones(name, stride, size, monkeypatch):
+    """What accelerators do, on a CPU."""
+    operation, _ = build(name, stride)
+    sources = images(size)
+    results = []
+    for stacked in (False, True):
+        monkeypatch.setattr(parallel, "stacks", lambda _, stacked=stacked: stacked)
+        y = operation.eval()(sources)
+        results.append([y.detach(), *torch.autograd.grad(y.sin().sum(), [*sources, *operation.parameters()])])
+    for found, expected in zip(*results, strict=True):
+        assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
