@@ -29,6 +29,10 @@ class TableError(CrlsoError):
     """A table of measurements that cannot be read as one."""
 
 
+class DataError(CrlsoError):
+    """Images that cannot be read as a data set to train on."""
+
+
 class BundleError(CrlsoError):
     """A saved model that is corrupt, truncated, foreign or already there."""
 

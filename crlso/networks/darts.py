@@ -47,7 +47,8 @@ from crlso.spaces.darts_flexible import reduces
 WIDTH, CELLS = 36, 20
 """The paper's initial channels and number of cells for CIFAR."""
 
-_STEM = 3  # the stem's channels, in units of the first cells'
+STEM = 3
+"""The stem's channels, in units of the first cells'."""
 
 
 Nodes = tuple[tuple[tuple[str, int], ...], ...]
@@ -72,7 +73,7 @@ class Place:
 def places(width: int, cells: int) -> list[Place]:
     """The places of a stack of cells whose first ones have that many channels."""
     found = []
-    c_before_last = c_last = _STEM * width
+    c_before_last = c_last = STEM * width
     channels, after_reduction = width, False
     for index in range(cells):
         shrinks = reduces(index, cells)

@@ -1,9 +1,10 @@
 """Pickles read as data: a global is looked up in a short list of harmless stand-ins and is refused otherwise.
 
 A pickle is a program. What it can do beyond building numbers, texts and containers it does through the globals
-that it names, so a reader that hands out none of them runs nothing of what a stranger wrote. Two readers:
-`load_plain` for small files, at C speed, with no global at all; `DigestingUnpickler` for files far larger than
-memory, which hands each record to a callback as soon as it is complete, so that it can shrink it in place.
+that it names, so a reader that hands out none of them runs nothing of what a stranger wrote. Three readers:
+`load_plain` for small files, at C speed, with no global at all; `load_arrays` for a dict that holds arrays of plain
+numbers as well; `DigestingUnpickler` for files far larger than memory, which hands each record to a callback as soon
+as it is complete, so that it can shrink it in place.
 """
 
 from __future__ import annotations
@@ -31,6 +32,18 @@ def load_plain(file: BufferedIOBase) -> Any:
     return _PlainUnpickler(file).load()
 
 
+def load_arrays(file: BufferedIOBase) -> dict[str, Any]:
+    """Read a pickled dict of what `load_plain` reads and of arrays of numbers; texts of Python 2 as latin-1.
+
+    Raises:
+        TableError: the pickle is no dict, or it names a global that such arrays have no need of.
+    """
+    values = _ArrayUnpickler(file, encoding="latin1").load()
+    if not isinstance(values, dict):
+        raise TableError(f"the file holds a {type(values).__name__}: expected a dict")
+    return {key: value.array if isinstance(value, _Array) else value for key, value in values.items()}
+
+
 class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module_name: str, global_name: str) -> NoReturn:
         raise _refused(module_name, global_name)
@@ -46,6 +59,22 @@ class _NumberType:
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class _Array:
+    """Stands in for `numpy.ndarray`: what `_reconstruct` begins and the pickled state completes."""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, kind, fortran, content = state
+        content = content.encode("latin1") if isinstance(content, str) else content
+        self.array = np.frombuffer(content, kind.dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _from_buffer(content: bytes | bytearray, kind: _NumberType, shape: tuple[int, ...], order: str) -> _Array:
+    """Stands in for the function with which protocol 5 writes arrays."""
+    array = _Array()
+    array.__setstate__((1, shape, kind, order == "F", content))
+    return array
 
 
 def _number(kind: _NumberType, data: bytes) -> float | int | bool:
@@ -70,6 +99,22 @@ _STAND_INS: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy._core.multiarray", "scalar"): _number,
     ("_codecs", "encode"): _encode,
 }
+
+
+_ARRAY_STAND_INS: dict[tuple[str, str], Callable[..., Any]] = {
+    ("numpy", "dtype"): _NumberType,
+    ("numpy", "ndarray"): _Array,
+    ("_codecs", "encode"): _encode,
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): lambda *_: _Array() for core in ("core", "_core")},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): _from_buffer for core in ("core", "_core")},
+}
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    def find_class(self, module_name: str, global_name: str) -> Callable[..., Any]:
+        if (module_name, global_name) not in _ARRAY_STAND_INS:
+            raise _refused(module_name, global_name)
+        return _ARRAY_STAND_INS[module_name, global_name]
 
 
 _DISPATCH: dict[int, Callable[[Any], None]] = pickle._Unpickler.dispatch
@@ -128,6 +173,6 @@ class DigestingUnpickler(pickle._Unpickler):  # the C reader cannot be looked in
 
 def _refused(module_name: str, global_name: str) -> TableError:
     return TableError(
-        f"the file's pickle names {module_name}.{global_name}, which a table has no need of: not read, because "
+        f"the file's pickle names {module_name}.{global_name}, which plain data have no need of: not read, because "
         "unpickling it would run code; get the file from its official source"
     )

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crlso.exceptions import TableError
-from crlso.tables.pickles import DigestingUnpickler, load_plain
+from crlso.tables.pickles import DigestingUnpickler, load_arrays, load_plain
 
 atoms = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(min_size=1)
 data = st.recursive(
@@ -58,6 +58,24 @@ def test_a_global_is_refused_by_name_and_never_called(protocol):
         with pytest.raises(TableError, match=r"\.mkdir"):
             read(content)
     assert not Path("evil").exists()
+
+
+@given(protocols, st.sampled_from(["u1", "i8", ">f4", "?"]), st.booleans())
+def test_arrays_of_numbers_are_read_as_they_were(protocol, dtype, fortran):
+    array = np.arange(6).reshape(2, 3).astype(dtype)
+    array = np.asfortranarray(array) if fortran else array
+    read = load_arrays(io.BytesIO(pickle.dumps({"data": array, "labels": [1, 2]}, protocol)))
+    assert np.array_equal(read["data"], array)
+    assert read["labels"] == [1, 2]
+
+
+def test_arrays_of_objects_and_other_globals_are_refused():
+    with pytest.raises(TableError, match="plain numbers"):
+        load_arrays(io.BytesIO(pickle.dumps({"data": np.array([{}], dtype=object)})))
+    with pytest.raises(TableError, match=r"\.mkdir"):
+        load_arrays(io.BytesIO(pickle.dumps({"data": Evil()})))
+    with pytest.raises(TableError, match="expected a dict"):
+        load_arrays(io.BytesIO(pickle.dumps([1])))
 
 
 def test_stand_ins_accept_numbers_only():
