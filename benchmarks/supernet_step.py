@@ -5,7 +5,7 @@ the same network as one would write it down: a module for every pair, called one
 and added. It runs in torch's own order of memory and in channels-last order. All forms are measured in turns in one
 process; a figure is the median of the process's CPU seconds, which on one thread are wall-clock seconds of an idle
 machine. Peak memory is the maximum resident set of a process that does two steps of one form, less that of a process
-that has only built it; `estimate_mb` is what `memory_estimate` announces.
+that has only built it (Linux); `estimate_mb` is what `memory_estimate` announces.
 
     python benchmarks/supernet_step.py --out docs/results/supernet_step.json
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import random
-import resource
+import re
 import statistics
 import subprocess
 import sys
@@ -189,7 +189,9 @@ def child(form: str, set_name: str, name: str, count: str, args: argparse.Namesp
     step = prepare(form, OPERATION_SETS[set_name], SHARES[name], args)
     for _ in range(int(count)):
         step()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    # Not `getrusage`, whose maximum a process inherits from the one that started it.
+    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    print(int(peak) / 1024)
 
 
 def estimate(operations: Sequence[str], share: float, args: argparse.Namespace) -> float:

@@ -14,7 +14,7 @@ memory or kept for the backward pass, which is given in closed form below and ke
 
 `depthwise` and `phases` go around two gaps of the CPU library under torch, where the gradient of a 5×5 filter costs
 five times that of a 5×3 and two 5×1 ones, and the gradients of a dilated convolution ten times those of a plain one
-on every second pixel. Times are in docs/results/supernet_step.md.
+on every second pixel. docs/results/supernet_step.md has what that saves.
 
 Tensors are channels-last inside: pixels [P, C] with P = B·H·W are views of images [B, C, H, W] then, and copies
 otherwise. Statistics are float32 whatever autocast says.
