@@ -6,8 +6,8 @@ projections that are normalised, weighted and added, one after the other and in 
 milliseconds. A process this small keeps giving memory back to the system and faulting it in again; the variables keep
 glibc from doing so, that kernels be measured and not page faults.
 
-    MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=2147483647 \
-        python benchmarks/supernet_kernels.py --out docs/results/supernet_kernels.json
+    export MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=2147483647
+    python benchmarks/supernet_kernels.py --out docs/results/supernet_kernels.json
 """
 
 from __future__ import annotations

@@ -184,6 +184,19 @@ def measure_memory(form: str, set_name: str, name: str, args: argparse.Namespace
     return peaks[1] - peaks[0]
 
 
+def measure_memories(set_name: str, args: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Megabytes by form and share of living pairs; of the loops, which take long, with all pairs alone."""
+    found = {}
+    for form in args.forms:
+        for name in SHARES:
+            if form == "parallel" or name == "all":
+                found[f"{form} {name}"] = {"peak_mb": measure_memory(form, set_name, name, args)}
+            if form == "parallel":
+                announced = estimate(OPERATION_SETS[set_name], SHARES[name], args)
+                found[f"{form} {name}"]["estimate_mb"] = announced
+    return found
+
+
 def child(form: str, set_name: str, name: str, count: str, args: argparse.Namespace) -> None:
     """Do some steps and print the peak of the resident set in megabytes."""
     step = prepare(form, OPERATION_SETS[set_name], SHARES[name], args)
@@ -222,6 +235,7 @@ def main() -> None:
         return
     runs: list[dict[str, Any]] = []
     for set_name in args.sets:
+        memory = {} if args.no_memory else measure_memories(set_name, args)
         seconds = measure_times(OPERATION_SETS[set_name], args)
         for key, value in seconds.items():
             form, name = key.rsplit(" ", 1)
@@ -229,11 +243,7 @@ def main() -> None:
             run["of all alive"] = value / seconds[f"{form} all"]
             if "parallel all" in seconds:
                 run["of parallel"] = value / seconds[f"parallel {name}"]
-            if not args.no_memory and (form == "parallel" or name == "all"):  # loops take long
-                run["peak_mb"] = measure_memory(form, set_name, name, args)
-                if form == "parallel":
-                    run["estimate_mb"] = estimate(OPERATION_SETS[set_name], SHARES[name], args)
-            runs.append(run)
+            runs.append(run | memory.get(key, {}))
     if args.out:
         save(args.out, " ".join(["python", *sys.argv]), runs)
     fields = ("operations", "form", "alive", "seconds", "of all alive", "of parallel", "peak_mb", "estimate_mb")
