@@ -17,13 +17,14 @@ from crlso.latent.geometry import Ball, class_quantiles
 from crlso.latent.icnn import ConcaveEnsemble
 from crlso.latent.vae import GraphVAE
 from crlso.spaces import get_space, space_names
+from crlso.spaces.darts_flexible import FAMILIES
 
 seeds = st.integers(0, 2**32 - 1)
 activations = st.sampled_from(["squareplus", "leaky_relu"])
 sizes = st.fixed_dictionaries({
     "latent": st.integers(1, 8), "hidden": st.integers(1, 12), "layers": st.integers(1, 4), "members": st.integers(1, 3)
 })  # fmt: skip
-SPACES = pytest.mark.parametrize("name", space_names())
+SPACES = pytest.mark.parametrize("name", [*sorted({*space_names()} - {*FAMILIES}), "darts-flexible-dnad@3"])
 OBJECTIVES = pytest.mark.parametrize("objective", ["volume-matched", "cr-lso"])
 
 
@@ -58,7 +59,8 @@ def test_latents_do_not_depend_on_the_order_of_nodes_or_on_the_twin(name, object
     graphs = [*(arch.graph for arch in archs), *relabelled, *(space.canonical(arch).graph for arch in archs)]
     first, second, third = vae_of(name, seed, objective).encode(Forest.of(graphs, space.schema)).split(8)
     assert torch.equal(first, second)
-    assert torch.equal(first, third)
+    if not space.schema.parts:  # a set of operations is one operation to a forest: there `canonical` comes first
+        assert torch.equal(first, third)
 
 
 @SPACES
