@@ -5,8 +5,8 @@ and zero edges bring nothing, identity edges bring the terms of their source as 
 source through its operation. So a graph's result is an expression, a sum of terms (operation, expression), and
 `Forest.of` writes many graphs as one DAG in which every distinct expression is a single node. Isomorphic graphs end
 in the same root: they cannot but have the same latent. Common sub-expressions are computed once: the 15,625 cells of
-NAS-Bench-201 have 62,500 nodes, their forest has 4,930. An edge type that stands for several operations is one operation
-here; where a schema has such `parts`, twins meet only after `SearchSpace.canonical` has been taken.
+NAS-Bench-201 have 62,500 nodes, their forest has 4,930. An edge type that stands for several operations is one
+operation here; where a schema has such `parts`, twins meet only after `SearchSpace.canonical` has been taken.
 
 `Padded` keeps the nodes in their places. Spaces too large to enumerate share few expressions, and a decoder that has to
 number the nodes learns faster from numbered ones; twins are the same to it once `SearchSpace.canonical` has been taken.
