@@ -2,8 +2,8 @@
 
 DARTS has no table of everything, so that a regressor stands in for the trainings: gradient boosted trees on the one-hot
 decisions, fitted to all rows of OnceNAS-Bench. Its values are no accuracies of real networks beyond those rows; what
-the searches share is the task. Each strategy has 200 queries, ten random genotypes to start and batches of five, a
-process of its own and an empty cache, so that `crlso` learns its latent space anew: that is part of its seconds.
+the searches share is the task. Each strategy has 200 queries, ten random genotypes to start, batches of five and an
+empty cache, so that `crlso` learns its latent space anew: that is part of its seconds.
 
     python benchmarks/large_search.py --table oncenas_545.csv --out docs/results/large_search.json
 """
@@ -24,6 +24,7 @@ from report import print_table, run_each, save
 from sklearn.ensemble import GradientBoostingRegressor
 
 from crlso.architecture import Architecture
+from crlso.latent.cache import latent_space
 from crlso.search.registry import make_strategy
 from crlso.search.runner import run
 from crlso.spaces import get_space
@@ -69,6 +70,7 @@ class Regressor:
 def measure(table: Path, metric: str, strategy: str, seed: int, budget: int) -> dict[str, Any]:
     """One search."""
     evaluator = Regressor(read_table(table, "darts", [metric]), metric)
+    latent_space.cache_clear()  # of the search before in this process
     with TemporaryDirectory() as empty:
         os.environ["CRLSO_CACHE"] = empty
         start = perf_counter()
