@@ -34,6 +34,7 @@ from crlso.spaces import family_of, get_space
 from crlso.spaces.darts_flexible import FAMILIES
 from crlso.supernet.data import Batches, Images
 from crlso.supernet.distributed import World, joined
+from crlso.supernet.hasten import hasten
 from crlso.supernet.methods.base import MAXIMUM_NORM, Precision, backward, cross_entropy
 from crlso.supernet.runs import Progress, Row, carry_out, check_free, read_settings, write_json
 from crlso.supernet.scoring import Score, score
@@ -110,7 +111,10 @@ class Training:
         self.settings, self.world = settings, world or World()
         torch.manual_seed(settings.seed)
         arch = get_space(settings.space).parse(settings.arch)
-        self.network = build_network(arch, images, settings.width, auxiliary=settings.auxiliary > 0).to(device)
+        network = build_network(arch, images, settings.width, auxiliary=settings.auxiliary > 0)
+        self.network = network.to(device).to(memory_format=torch.channels_last)
+        if device.type == "cpu":
+            hasten(self.network)
         self._called = torch.compile(self.network) if settings.compiled else self.network
         self.precision = Precision(settings.precision, device)
         self.optimizer = torch.optim.SGD(
@@ -165,15 +169,19 @@ class Training:
         """How the network does as it is."""
         self.network.eval()
         with self.precision():
-            return score(self._called, batches)
+            return score(self._logits, batches)
 
     def _loss(self, x: Tensor, y: Tensor) -> Tensor:
         with self.precision():
-            logits = self._called(x)
+            logits = self._logits(x)
         if isinstance(logits, Tensor):
             return cross_entropy(logits, y, self.settings.smoothing)
         first, second = (cross_entropy(part, y, self.settings.smoothing) for part in logits)
         return first + self.settings.auxiliary * second
+
+    def _logits(self, x: Tensor) -> Any:
+        """In training mode also the auxiliary classifier's, if there is one."""
+        return self._called(x.contiguous(memory_format=torch.channels_last))
 
     def state(self) -> dict[str, Any]:
         """Network, optimiser and the best state so far."""
