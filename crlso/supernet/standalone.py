@@ -112,7 +112,7 @@ class Training:
         torch.manual_seed(settings.seed)
         arch = get_space(settings.space).parse(settings.arch)
         network = build_network(arch, images, settings.width, auxiliary=settings.auxiliary > 0)
-        self.network = network.to(device).to(memory_format=torch.channels_last)
+        self.network: nn.Module = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if device.type == "cpu":
             hasten(self.network)
         self._called = torch.compile(self.network) if settings.compiled else self.network
