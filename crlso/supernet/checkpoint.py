@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from crlso.exceptions import ProblemError
+
+PARTIAL = ".partial"
+"""Ends the names of files that were not written to their end."""
 
 _STATE = "state"
 _KINDS = ("tensor", "mapping", "list", "value")
@@ -31,17 +35,7 @@ def save_state(path: Path, state: Any) -> None:
     """
     tensors: dict[str, Tensor] = {}
     described = json.dumps(_describe(state, tensors))
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(save(tensors, {_STATE: described}))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise ProblemError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, save(tensors, {_STATE: described}))
 
 
 def load_state(path: Path, device: torch.device | str = "cpu") -> Any:
@@ -61,6 +55,26 @@ def load_state(path: Path, device: torch.device | str = "cpu") -> Any:
         return _restore(described, tensors)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise ProblemError(f"{path} cannot be read as a checkpoint: {error}") from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all.
+
+    Raises:
+        ProblemError: it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}{PARTIAL}")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise ProblemError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()
 
 
 def _describe(state: Any, tensors: dict[str, Tensor]) -> list[Any]:

@@ -132,6 +132,8 @@ class Batches:
         """
         if batch < 1:
             raise DataError(f"a batch of {batch} images: at least 1")
+        if not len(part):
+            raise DataError("no image is left to make batches of: take more images, or another share to hold out")
         self.device = torch.device(device)
         self.seed, self.augmentation = seed, augmentation.to(self.device)
         self.count = -(-len(part) // batch)

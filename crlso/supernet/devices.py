@@ -24,8 +24,8 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
         if device.type == "cuda" and device.index is None:
             device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        torch.zeros(1, device=device).tolist()  # there may be no numbers behind a device that takes tensors
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         there = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
         reason = str(error).splitlines()[0]
         raise ProblemError(f"no device {name!r} here ({reason}); there are {', '.join(there)}") from error

@@ -19,6 +19,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from crlso.exceptions import ProblemError
+
 
 @dataclass(frozen=True)
 class World:
@@ -33,8 +35,16 @@ class World:
     size: int = 1
 
     def pieces(self, tensors: Sequence[Tensor], accumulate: int = 1) -> list[tuple[Tensor, ...]]:
-        """This process's pieces of a batch, which all processes hold in full: images and labels, say."""
-        count = self.size * accumulate
+        """This process's pieces of a batch, which all processes hold in full: images and labels, say.
+
+        Raises:
+            ProblemError: some piece would be empty.
+        """
+        count, images = self.size * accumulate, len(tensors[0])
+        if images < count:
+            raise ProblemError(
+                f"a batch of {images} cannot be cut into {count} pieces: take a larger batch, or lower `accumulate`"
+            )
         cut = list(zip(*(tensor.tensor_split(count) for tensor in tensors), strict=True))
         return cut[self.rank * accumulate : (self.rank + 1) * accumulate]
 

@@ -1,6 +1,6 @@
 """Accuracy against params and against FLOPs as a stand-alone SVG: what a search recorded, and its front.
 
-Points of the front are joined and numbered by rising params, as everything that is made of them is.
+Points of the front are joined from left to right, and numbered by rising params as everything that is made of them is.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ def draw_front(records: Sequence[Row], front: Sequence[Row], *, title: str) -> s
 
 
 def _panel(records: Sequence[Row], front: Sequence[Row], key: str, label: str, place: int) -> str:
-    x_range, y_range = (_range([record[name] for record in records]) for name in (key, "accuracy"))
+    x_range, y_range = (_range([float(record[name]) for record in records]) for name in (key, "accuracy"))
     left = _LEFT + place * (_WIDTH + _LEFT + _GAP)
 
     def at(record: Row) -> tuple[float, float]:
-        x, y = (_share(record[name], ends) for name, ends in ((key, x_range), ("accuracy", y_range)))
+        x, y = (_share(float(record[name]), ends) for name, ends in ((key, x_range), ("accuracy", y_range)))
         return left + _WIDTH * x, _TOP + _HEIGHT * (1 - y)
 
     shapes = [f'<path d="M{left},{_TOP}v{_HEIGHT}h{_WIDTH}" fill="none" stroke="{NEUTRAL}"/>']
@@ -76,6 +76,6 @@ def _share(value: float, ends: tuple[float, float]) -> float:
 
 def _short(value: float) -> str:
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if abs(value) >= size:
+        if abs(value) >= 0.9995 * size:  # what rounds to it in three digits
             return f"{value / size:.3g}{unit}"
     return f"{value:.3g}"

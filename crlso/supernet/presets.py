@@ -85,11 +85,15 @@ def configure_training(preset: str, given: Mapping[str, Any], changes: Iterable[
 
 def _validated(model: type[_Settings], settings: dict[str, Any], changes: Iterable[str]) -> _Settings:
     for change in changes:
-        name, _, text = change.partition("=")
+        name, equals, text = change.partition("=")
+        if not equals:
+            raise ProblemError(f"{change!r} is no change of a setting: write name=value")
         *path, last = name.split(".")
         inner = settings
         for part in path:
-            inner[part] = dict(inner.get(part, {}))
+            if not isinstance(content := inner.get(part, {}), Mapping):
+                raise ProblemError(f"{name} is no setting: {part} is {content!r} and has none of its own")
+            inner[part] = dict(content)
             inner = inner[part]
         try:
             inner[last] = json.loads(text)

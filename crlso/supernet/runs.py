@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from crlso.exceptions import ProblemError
-from crlso.supernet.checkpoint import load_state, save_state
+from crlso.supernet.checkpoint import PARTIAL, load_state, save_state, write_whole
 from crlso.supernet.distributed import World
 
 CHECKPOINT, SETTINGS, TRACE = "checkpoint.safetensors", "settings.json", "trace.json"
@@ -32,6 +31,7 @@ Progress = Callable[[int, Row], None]
 """Called after each epoch with the number of whole epochs and the row of the last."""
 
 
+@runtime_checkable
 class Task(Protocol):
     """What a run repeats."""
 
@@ -62,7 +62,7 @@ def check_free(folder: Path, *, resume: bool, overwrite: bool) -> None:
     if (folder / CHECKPOINT).exists():
         if not (resume or overwrite):
             raise ProblemError(f"{folder} holds a run: continue it (--resume), replace it (--force), or name another")
-    elif folder.is_dir() and any(map(Path.is_file, folder.iterdir())) and not (folder / SETTINGS).exists():
+    elif folder.is_dir() and not (folder / SETTINGS).exists() and any(map(_foreign, folder.iterdir())):
         raise ProblemError(f"{folder} holds other things: name a folder of its own")
 
 
@@ -101,9 +101,11 @@ def carry_out(
     if resume and checkpoint.exists():
         trace = _go_on(task, checkpoint, settings)
     elif world.rank == 0:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
         checkpoint.unlink(missing_ok=True)
         write_json(folder / SETTINGS, dict(settings))
+    if world.rank == 0:  # a run may have ended between checkpoint and trace, and one that is replaced has its own
+        write_json(folder / TRACE, trace)
     world.wait()
     for number in range(len(trace), epochs):
         if task.finished:
@@ -124,17 +126,7 @@ def carry_out(
 
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file, whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("w") as file:
-            file.write(json.dumps(content, indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise ProblemError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
@@ -148,6 +140,18 @@ def read_settings(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ProblemError(f"{folder} holds no run of a supernet: {error}") from error
     return settings
+
+
+def _foreign(path: Path) -> bool:
+    """Whether it is a file, and not one that a killed run left half written."""
+    return path.is_file() and not path.name.endswith(PARTIAL)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ProblemError(f"{folder} cannot be made: {error.strerror or error}; name another folder") from error
 
 
 def _go_on(task: Task, checkpoint: Path, settings: Mapping[str, Any]) -> list[Row]:

@@ -69,7 +69,7 @@ class TrainingSettings(BaseModel):
         seed: of everything random.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     space: str
     arch: str

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from crlso.supernet.methods.base import MethodSettings
 
@@ -44,7 +44,7 @@ class ControllerSettings(MethodSettings):
     relaxation: PositiveFloat = 0.99
     rate: PositiveFloat = 0.005
     patience: PositiveInt = 50
-    smoothing: float = 0.9
+    smoothing: float = Field(0.9, ge=0, lt=1)
     mu: PositiveFloat = 0.1
     escalation: PositiveFloat = 1.5
     rate_growth: PositiveFloat = 1.0
