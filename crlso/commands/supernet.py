@@ -58,7 +58,7 @@ def search(
     torch.set_num_threads(threads)
     settings = configure_search(method, preset, {"space": space, "dataset": dataset, "seed": seed}, change or ())
     check_free(out, resume=resume, overwrite=force)
-    where, images, taught = choose_device(device), load_images(dataset), None
+    where, images, taught = choose_device(device), load_images(settings.dataset), None
     if teacher is not None:
         taught, digest = load_teacher(teacher, images, where)
         settings = settings.model_copy(update={"teacher": digest})
@@ -127,11 +127,11 @@ def retrain(
             (out / f"arch-{number}", {**same, "arch": record["architecture"]})
             for number, record in enumerate(front, start=1)
         ]
-    where, images = choose_device(device), load_images(given[0][1]["dataset"])
+    jobs = [(folder, configure_training(preset, {**one, "seed": seed}, change or ())) for folder, one in given]
+    where, images = choose_device(device), load_images(jobs[0][1].dataset)
     grid = Grid("folder", "test accuracy", "params", "flops", box=None)
     with progress_bar(MofNCompleteColumn(), TextColumn("epochs {task.fields[standing]}")) as bar:
-        for folder, one in given:
-            settings = configure_training(preset, {**one, "seed": seed}, change or ())
+        for folder, settings in jobs:
             show = _line(bar, folder.name, settings.epochs)
             result = train(settings, images, folder, where, resume=resume, overwrite=force, progress=show)
             for format in export or ():

@@ -29,6 +29,8 @@ def choose_device(name: str) -> torch.device:
         there = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
         reason = str(error).splitlines()[0]
         raise ProblemError(f"no device {name!r} here ({reason}); there are {', '.join(there)}") from error
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # whose generator and communicator torch then means
     return device
 
 
