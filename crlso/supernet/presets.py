@@ -21,21 +21,27 @@ from crlso.supernet.standalone import TrainingSettings
 _Settings = TypeVar("_Settings", bound=BaseModel)
 
 _QUICK = {
-    "warmup": 6,
+    "warmup": 5,
     "learning_rate": 2e-3,
     "choice_learning_rate": 10.0,
-    "controller": {"gamma": 1e-3, "growth": 1.1, "relaxation": 0.9, "rate": 2.0, "patience": 5},
+    "controller": {"gamma": 1e-2, "growth": 1.1, "relaxation": 0.9, "rate": 3.0, "patience": 4},
 }
 _SMALL: dict[str, Any] = {"width": 8, "batch": 128}
 SEARCHES: dict[str, dict[str, dict[str, Any]]] = {
     "small": {
         "darts": {**_SMALL, "epochs": 20, "method": {"choice_learning_rate": 0.03}},
-        "fx-darts": {**_SMALL, "epochs": 46, "method": _QUICK},
-        "snps": {**_SMALL, "epochs": 46, "method": _QUICK},
+        "fx-darts": {**_SMALL, "epochs": 36, "method": {**_QUICK, "enough": 0.15}},
+        "snps": {**_SMALL, "epochs": 36, "method": {**_QUICK, "enough": 4.6}},
         "dnad": {
             **_SMALL,
-            "epochs": 46,
-            "method": {**_QUICK, "teacher_width": 16, "teacher_epochs": 30, "teacher_learning_rate": 0.1},
+            "epochs": 36,
+            "method": {
+                **_QUICK,
+                "enough": 4.6,
+                "teacher_width": 16,
+                "teacher_epochs": 20,
+                "teacher_learning_rate": 0.1,
+            },
         },
     },
     "paper": {
@@ -48,7 +54,7 @@ SEARCHES: dict[str, dict[str, dict[str, Any]]] = {
 """Of searches, by preset and method."""
 
 TRAININGS: dict[str, dict[str, Any]] = {
-    "small": {"width": 8, "batch": 96, "epochs": 40, "learning_rate": 0.1, "auxiliary": 0.0, "drop_path": 0.0},
+    "small": {"width": 8, "batch": 96, "epochs": 25, "learning_rate": 0.1, "auxiliary": 0.0, "drop_path": 0.0},
     "paper": {},
 }
 """Of stand-alone trainings; the paper's are 600 epochs of DARTS."""
