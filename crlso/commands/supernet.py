@@ -48,6 +48,7 @@ def search(
 
     from crlso.supernet.derivation import collapsed, derive
     from crlso.supernet.devices import choose_device
+    from crlso.supernet.distributed import joined
     from crlso.supernet.methods.dnad import DnadSettings
     from crlso.supernet.presets import configure_search
     from crlso.supernet.runs import check_free
@@ -58,11 +59,14 @@ def search(
     torch.set_num_threads(threads)
     settings = configure_search(method, preset, {"space": space, "dataset": dataset, "seed": seed}, change or ())
     check_free(out, resume=resume, overwrite=force)
+    if (teacher is not None or settings.teacher) and not isinstance(settings.method, DnadSettings):
+        raise typer.BadParameter(f"{method} has no teacher; dnad has", param_hint="--teacher")
     where, images, taught = choose_device(device), load_images(settings.dataset), None
     if teacher is not None:
         taught, digest = load_teacher(teacher, images, where)
         settings = settings.model_copy(update={"teacher": digest})
-    with progress_bar(MofNCompleteColumn(), TextColumn("epochs {task.fields[standing]}")) as bar:
+    columns = MofNCompleteColumn(), TextColumn("epochs {task.fields[standing]}")
+    with joined(where) as world, progress_bar(*columns) as bar:
         if isinstance(settings.method, DnadSettings) and taught is None:
             show = _line(bar, FOLDER, settings.method.teacher_epochs)
             taught = train_teacher(settings, images, out / FOLDER, where, overwrite=force, progress=show)
@@ -74,13 +78,15 @@ def search(
             teacher=taught,
             resume=resume,
             overwrite=force,
-            announce=_announce,
+            announce=None if world.rank else _announce,
             progress=_line(bar, method, settings.epochs),
         )
-    _show_front(out, derive(out))
-    if collapsed(records):
-        share = f"{records[-1]['skips']:.0%}"
-        typer.echo(f"warning: {share} of what is left are skip connections: the search collapsed", err=True)
+    if not world.rank:  # one process of a job writes and speaks, the others wait for it
+        _show_front(out, derive(out))
+        if collapsed(records):
+            share = f"{records[-1]['skips']:.0%}"
+            typer.echo(f"warning: {share} of what is left are skip connections: the search collapsed", err=True)
+    world.wait()
 
 
 @supernet.command("derive")
@@ -114,6 +120,7 @@ def retrain(
 
     from crlso.supernet.derivation import read_front
     from crlso.supernet.devices import choose_device
+    from crlso.supernet.distributed import joined
     from crlso.supernet.presets import configure_training
     from crlso.supernet.sources import load_images
     from crlso.supernet.standalone import export_network, train
@@ -127,17 +134,21 @@ def retrain(
             (out / f"arch-{number}", {**same, "arch": record["architecture"]})
             for number, record in enumerate(front, start=1)
         ]
+    if unknown_formats := set(export or ()) - {"onnx", "torch"}:
+        raise typer.BadParameter(f"{', '.join(unknown_formats)}: onnx or torch", param_hint="--export")
     jobs = [(folder, configure_training(preset, {**one, "seed": seed}, change or ())) for folder, one in given]
     where, images = choose_device(device), load_images(jobs[0][1].dataset)
     grid = Grid("folder", "test accuracy", "params", "flops", box=None)
-    with progress_bar(MofNCompleteColumn(), TextColumn("epochs {task.fields[standing]}")) as bar:
+    columns = MofNCompleteColumn(), TextColumn("epochs {task.fields[standing]}")
+    with joined(where) as world, progress_bar(*columns) as bar:
         for folder, settings in jobs:
             show = _line(bar, folder.name, settings.epochs)
             result = train(settings, images, folder, where, resume=resume, overwrite=force, progress=show)
-            for format in export or ():
+            for format in () if world.rank else export or ():
                 export_network(folder, images, format)
             grid.add_row(str(folder), f"{result['accuracy']:.2f}", f"{result['params']:,}", f"{result['flops']:,}")
-    results().print(grid)
+    if not world.rank:
+        results().print(grid)
 
 
 def _announce(needed: int, free: int | None) -> None:

@@ -10,6 +10,7 @@ good, so gradients are averaged here by one all-reduce of all of them in a row a
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -71,13 +72,12 @@ class World:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[World]:
-    """The world that torchrun made, or that of this process alone where it did not."""
+    """The world that torchrun made, or that of this process alone where it did not; it can be joined again."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield World()
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield World(dist.get_rank(), size)
-    finally:
-        dist.destroy_process_group()
+    if not dist.is_initialized():  # torch cannot make a group anew after it was destroyed, so it lasts
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        atexit.register(dist.destroy_process_group)
+    yield World(dist.get_rank(), size)

@@ -33,7 +33,6 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-
 EPS = 1e-5
 """What batch normalisation adds to variances, torch's own."""
 

@@ -121,6 +121,7 @@ def carry_out(
             write_json(folder / TRACE, trace)
         if progress is not None:
             progress(number + 1, row)
+    world.wait()
     return trace
 
 

@@ -10,6 +10,7 @@ say what L and S are.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from crlso.architecture import Architecture
+from crlso.exceptions import ProblemError
 from crlso.supernet.choice import Choice, Form
 from crlso.supernet.distributed import World
 from crlso.supernet.methods.base import (
@@ -72,9 +74,18 @@ class Deleting(Method):
             settings: constants.
             setup: what is searched in.
             learners: modules that learn with the supernet, if any.
+
+        Raises:
+            ProblemError: all pairs of a node could die at once.
         """
         super().__init__(setup)
         supernet = setup.supernet
+        most = max(Counter(triple.node for triple in supernet.triples).values())
+        if settings.baseline * most >= 1:
+            raise ProblemError(
+                f"a baseline of {settings.baseline:g} lets all {most} pairs of a node die at once where their weights "
+                f"are equal: take one below {1 / most:.3g}"
+            )
         choice = Choice(supernet.triples, len(supernet.cells), self.form, settings.start)
         self.choice = choice.to(next(supernet.parameters()).device)
         self.modules["choice"] = self.choice

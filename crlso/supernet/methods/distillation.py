@@ -29,7 +29,7 @@ class Distillation(nn.Module):
     """Equation (1), with the teacher inside and the convolutions as its parameters."""
 
     def __init__(
-        self, teacher: StackedCells, student: Sequence[Float[Tensor, "B C H W"]], images: Float[Tensor, "B C H W"]
+        self, teacher: StackedCells, student: Sequence[Float[Tensor, "B _ _ _"]], images: Float[Tensor, "B C H W"]
     ) -> None:
         """Bring both sides' features together.
 
@@ -52,7 +52,7 @@ class Distillation(nn.Module):
         pairs = zip(given, wanted, strict=True)
         self.projections = nn.ModuleList(nn.Conv2d(size[0], other[0], 1) for size, other in pairs).to(images.device)
 
-    def forward(self, x: Float[Tensor, "B C H W"], student: Sequence[Float[Tensor, "B C H W"]]) -> Float[Tensor, ""]:
+    def forward(self, x: Float[Tensor, "B C H W"], student: Sequence[Float[Tensor, "B _ _ _"]]) -> Float[Tensor, ""]:
         """KD of the student's features of the images."""
         terms = [
             ratio * F.mse_loss(_normalised(projection(s)), _normalised(t))
