@@ -277,7 +277,7 @@ def test_one_architecture_is_trained_and_goes_on(data, tmp_path):
         (("--force", "--set", "method.baseline=0.1"), "take one below 0.0667"),
         (("--resume", "--space", "darts-flexible-dnad@4"), f"space was '{SPACE}' and is 'darts-flexible-dnad@4'"),
         (("--resume", "--seed", 1), "seed was 0 and is 1; resume with its settings, or name another folder"),
-        (("--force", "--teacher", "nowhere"), "nowhere holds no run of a supernet"),
+        (("--force", "--teacher", "nowhere"), "snps has no teacher, dnad has: leave --teacher out"),
     ],
 )
 def test_what_can_be_mended_is_one_line_and_nothing_is_lost(found, data, flags, message):

@@ -10,6 +10,7 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table as Grid
 
 from crlso.commands.console import progress_bar, results
+from crlso.exceptions import ProblemError
 
 if TYPE_CHECKING:
     from crlso.supernet.runs import Progress as Told
@@ -60,7 +61,7 @@ def search(
     settings = configure_search(method, preset, {"space": space, "dataset": dataset, "seed": seed}, change or ())
     check_free(out, resume=resume, overwrite=force)
     if (teacher is not None or settings.teacher) and not isinstance(settings.method, DnadSettings):
-        raise typer.BadParameter(f"{method} has no teacher; dnad has", param_hint="--teacher")
+        raise ProblemError(f"{settings.method.name} has no teacher, dnad has: leave --teacher out")
     where, images, taught = choose_device(device), load_images(settings.dataset), None
     if teacher is not None:
         taught, digest = load_teacher(teacher, images, where)
