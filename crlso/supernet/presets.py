@@ -26,11 +26,11 @@ _QUICK = {
     "choice_learning_rate": 10.0,
     "controller": {"gamma": 1e-2, "growth": 1.1, "relaxation": 0.9, "rate": 3.0, "patience": 4},
 }
-_SMALL: dict[str, Any] = {"width": 8, "batch": 128}
+_SMALL: dict[str, Any] = {"width": 8, "batch": 128, "record_every": 3}
 SEARCHES: dict[str, dict[str, dict[str, Any]]] = {
     "small": {
-        "darts": {**_SMALL, "epochs": 20, "method": {"choice_learning_rate": 0.03}},
-        "fx-darts": {**_SMALL, "epochs": 36, "method": {**_QUICK, "enough": 0.15}},
+        "darts": {**_SMALL, "record_every": None, "epochs": 20, "method": {"choice_learning_rate": 0.03}},
+        "fx-darts": {**_SMALL, "epochs": 36, "method": {**_QUICK, "choice_learning_rate": 8.0, "enough": 0.1}},
         "snps": {**_SMALL, "epochs": 36, "method": {**_QUICK, "enough": 4.6}},
         "dnad": {
             **_SMALL,

@@ -1,9 +1,9 @@
 """Searching a flexible space by one supernet: the task that `crlso.supernet.runs` carries out.
 
 Every epoch the method steps through the images and prunes; its architectures are recorded as they stand, with the
-accuracy of the supernet at that moment on images held out of training. A record is made at the end of an epoch and
-wherever the method says so; an architecture that stands for several epochs has one, of its last moment. `front` gives
-the records that no other beats in accuracy and params at once.
+accuracy of the supernet at that moment on images held out of training. A record is made at the end of an epoch, after
+every so many steps if asked for, and wherever the method says so; an architecture that stands for several epochs has
+one, of its last moment. `front` gives the records that no other beats in accuracy and params at once.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class SearchSettings(BaseModel):
         accumulate: pieces into which each process cuts its share of a batch.
         epochs: at most.
         held_out: share of the training images on which records are scored.
+        record_every: steps after which what stands is recorded, beside ends of epochs; None for never.
         checkpointed: cells that are computed twice to save memory.
         precision: of the network.
         seed: of everything random.
@@ -70,6 +71,7 @@ class SearchSettings(BaseModel):
     accumulate: PositiveInt = 1
     epochs: PositiveInt = 50
     held_out: float = Field(0.2, gt=0, lt=1)
+    record_every: PositiveInt | None = None
     checkpointed: tuple[int, ...] = ()
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = Field(0, ge=0, lt=2**63)
@@ -135,8 +137,9 @@ class Searching:
         for batches in zip(*(part.epoch(number) for part in self.batches), strict=False):
             losses += self.method.step(batches, self.world, self.settings.accumulate)
             steps += 1
-            if self.method.prune():
-                self._record(number, plateau=True)
+            plateau, every = self.method.prune(), self.settings.record_every
+            if plateau or (every is not None and steps % every == 0):
+                self._record(number, plateau=plateau)
             if self.method.finished:
                 break
         self.world.average([losses, *self._statistics()])

@@ -226,3 +226,16 @@ def test_spaces_without_pairs_of_their_own_are_refused(name):
 def test_unknown_spaces_are_refused_with_those_there_are():
     with pytest.raises(UnknownNameError, match="darts-flexible"):
         flexible_space("darts-flexibel")
+
+
+def test_to_record_more_often_changes_nothing_else(few):
+    often, seldom = (Searching(settings("snps", record_every=every), few, CPU) for every in (1, None))
+    for task in (often, seldom):
+        for number in range(2):
+            task.epoch(number)
+    assert_same(*(task.state()["modules"] for task in (often, seldom)))
+    texts = [record["architecture"] for record in often.records]
+    assert len(texts) > len(seldom.records)
+    assert [text for text in texts if text in {r["architecture"] for r in seldom.records}] == [
+        record["architecture"] for record in seldom.records
+    ]
