@@ -1,11 +1,13 @@
 """Accuracy against params and against FLOPs as a stand-alone SVG: what a search recorded, and its front.
 
 Points of the front are joined from left to right, and numbered by rising params as everything that is made of them is.
+Records of less accuracy than any of the front, as those of a search's first steps, are left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from xml.sax.saxutils import escape
 
 from crlso.spaces.drawing import NEUTRAL, PALETTE
@@ -24,7 +26,9 @@ def draw_front(records: Sequence[Row], front: Sequence[Row], *, title: str) -> s
         front: those of them that no other beats, by rising params.
         title: what the document says of itself.
     """
-    panels = "".join(_panel(records, front, *axis, place) for place, axis in enumerate(_AXES))
+    least = min(record["accuracy"] for record in front)
+    shown = [record for record in records if record["accuracy"] >= least]
+    panels = "".join(_panel(shown, front, *axis, place) for place, axis in enumerate(_AXES))
     width, height = len(_AXES) * (_WIDTH + _LEFT + _GAP), _HEIGHT + _BOTTOM + _TOP
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
@@ -35,7 +39,8 @@ def draw_front(records: Sequence[Row], front: Sequence[Row], *, title: str) -> s
 
 
 def _panel(records: Sequence[Row], front: Sequence[Row], key: str, label: str, place: int) -> str:
-    x_range, y_range = (_range([float(record[name]) for record in records]) for name in (key, "accuracy"))
+    x_range = _range([float(record[key]) for record in records])
+    y_range = _range([float(record["accuracy"]) for record in records], most=100.0)
     left = _LEFT + place * (_WIDTH + _LEFT + _GAP)
 
     def at(record: Row) -> tuple[float, float]:
@@ -63,11 +68,11 @@ def _panel(records: Sequence[Row], front: Sequence[Row], key: str, label: str, p
     return "\n".join(shapes) + "\n"
 
 
-def _range(values: Sequence[float]) -> tuple[float, float]:
-    """From the least to the largest, with air around."""
+def _range(values: Sequence[float], most: float = inf) -> tuple[float, float]:
+    """From the least to the largest, none negative, with air around as far as there can be values."""
     low, high = min(values), max(values)
-    air = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
-    return low - air, high + air
+    air = 0.06 * (high - low) or 0.05 * high or 1.0
+    return max(0.0, low - air), min(most, high + air)
 
 
 def _share(value: float, ends: tuple[float, float]) -> float:
