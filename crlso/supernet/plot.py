@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 from crlso.spaces.drawing import NEUTRAL, PALETTE
 from crlso.supernet.runs import Row
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _GAP = 320, 220, 56, 44, 28, 36  # pixels of a panel and around it
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _GAP = 320, 220, 56, 44, 40, 36  # pixels of a panel and around it
 _TICKS = 4
 _AXES = (("params", "params"), ("flops", "multiply-adds"))
 
