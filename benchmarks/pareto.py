@@ -30,7 +30,7 @@ from jaxtyping import Float
 from report import print_table, run_each, save
 
 from crlso.evaluators import TableEvaluator
-from crlso.search.pareto import hypervolume
+from crlso.pareto import hypervolume
 from crlso.search.registry import make_strategy
 from crlso.search.runner import run
 from crlso.spaces import get_space

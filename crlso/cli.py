@@ -20,6 +20,7 @@ import crlso
 from crlso.commands.console import progress_bar, results
 from crlso.commands.search import search
 from crlso.commands.spaces import spaces
+from crlso.commands.supernet import supernet
 from crlso.exceptions import CrlsoError
 from crlso.spaces import space_names
 from crlso.tables import Table, import_official, load_table, read_table, table_names, write_table
@@ -45,6 +46,7 @@ app = typer.Typer(
 tables = typer.Typer(no_args_is_help=True, help="Tables of measured architectures.")
 app.add_typer(tables, name="tables")
 app.add_typer(spaces, name="spaces")
+app.add_typer(supernet, name="supernet")
 app.command("search")(search)
 
 

@@ -195,6 +195,15 @@ class StackedCells(nn.Module):
         logits: Tensor = self.head(last)
         return logits if auxiliary is None else (logits, auxiliary)
 
+    def stages(self, x: Float[Tensor, "B C H W"]) -> list[Float[Tensor, "B C2 H2 W2"]]:
+        """Outputs of the last cell before the first reduction, before the second and of all."""
+        before_last = last = self.stem(x)
+        outputs = []
+        for cell in self.cells:
+            before_last, last = last, cell(before_last, last, self.drop_path)
+            outputs.append(last)
+        return [outputs[len(outputs) // 3 - 1], outputs[2 * len(outputs) // 3 - 1], last]
+
 
 class DartsNetwork(StackedCells):
     """The stack of a genotype's two cells."""

@@ -21,7 +21,8 @@ concave members carry the uncertainty, and the certificate of `ascent` holds for
 With several objectives there are M functions of each, and a member's draw of weights w makes one concave function of
 them, min_q (f_q - r_q) / w_q (`scalarisation`). An objective that is an exact cost is known and not learned
 (`counted`). Single changes of the Pareto set join the candidates, because its ends lie where few weights lead, and the
-largest expected gains of hypervolume are taken (`gains`).
+largest expected gains of hypervolume are taken (`gains`). Where classes are too many to be listed, single changes of
+the best told join them with one objective too (docs/results/large_search.md).
 
 .. [Rao2022] X. Rao, B. Zhao, X. Yi, D. Liu. CR-LSO. arXiv 2211.05950.
 """
@@ -44,11 +45,11 @@ from crlso.latent.cache import latent_space
 from crlso.latent.geometry import Ball
 from crlso.latent.icnn import ConcaveEnsemble
 from crlso.latent.space import LatentSpace
+from crlso.pareto import pareto_front
 from crlso.search.counted import Counted
 from crlso.search.describe import Descriptor, Spread
 from crlso.search.gains import expected_gain, gain_together
 from crlso.search.models import Exact, Learned, Model
-from crlso.search.pareto import pareto_front
 from crlso.search.process import Posterior, Prior, fit_kernel, improve_in_turn
 from crlso.search.scalarisation import draw_directions, scalarise
 from crlso.search.strategy import Strategy, class_values
@@ -74,7 +75,7 @@ _MOST_WEIGHT = 20.0  # of an architecture in the fit: the best of a draw count m
 _SUPPORT = 2000  # sampled architectures where classes cannot be listed
 _BEST_STARTS, _STARTS = 8, 32  # an ascent starts from so many of the best told, and from random members of the support
 _CLIMB = 40  # steps of an ascent
-_SHORTLIST = 64  # candidates whose gain over several objectives is estimated by joint draws
+_SHORTLIST = 256  # candidates whose gain over several objectives is estimated by joint draws
 _DRAWS = 64
 _TRAVEL = 3.0  # step lengths start at this many radii over the number of steps and add up to half of it
 
@@ -102,8 +103,8 @@ class Crlso(Strategy):
         if self.pool.partial:
             candidates = self._open(self._sample)
         else:
-            front = [arch for arch, best in zip(archs, pareto_front(values), strict=True) if best]
-            candidates = self._open([*self._climbed(archs, warp, models, rng), *self._changed(front)])
+            ways = self._climbed(archs, warp, models, rng)
+            candidates = self._open([*ways, *self._changed(archs, values)])
         if not candidates:
             return []
         if isinstance(only := models[0], Learned) and self.objectives == 1:
@@ -128,9 +129,15 @@ class Crlso(Strategy):
         starts = torch.cat([self._encode(archs)[best], latents[random]], dim=1)
         return self.latent.decode_distinct(climb(ensemble, aim, starts, self.latent.vae.ball))
 
-    def _changed(self, front: Sequence[Architecture]) -> list[Architecture]:
-        """Single changes of a front of several objectives."""
-        return [other for arch in front for other in self.pool.neighbours(arch)] if self.objectives > 1 else []
+    def _changed(self, archs: Sequence[Architecture], values: Float[np.ndarray, "D Q"]) -> list[Architecture]:
+        """Single changes of a front of several objectives, and of the best where classes cannot be listed."""
+        if self.objectives > 1:
+            rows = np.flatnonzero(pareto_front(values))
+        elif self.pool.classes is None:
+            rows = np.argsort(-values[:, 0], kind="stable")[:_BEST_STARTS]
+        else:
+            return []
+        return [other for row in rows.tolist() for other in self.pool.neighbours(archs[row])]
 
     def _open(self, architectures: Sequence[Architecture]) -> list[Architecture]:
         """Those that may be asked for, one a class."""

@@ -22,7 +22,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from crlso.search.pareto import pareto_front
+from crlso.pareto import pareto_front
 from crlso.search.warp import Warp
 
 

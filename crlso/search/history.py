@@ -28,8 +28,8 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict
 
 from crlso.exceptions import ProblemError
+from crlso.pareto import hypervolume, pareto_front
 from crlso.search.limits import excess, feasible_first
-from crlso.search.pareto import hypervolume, pareto_front
 from crlso.search.problem import Constraint, Finite
 
 _SINGULAR = {"metrics": "metric", "directions": "direction", "values": "value"}

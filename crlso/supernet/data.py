@@ -39,12 +39,18 @@ class Part:
     def __len__(self) -> int:
         return len(self.y)
 
-    def halves(self, seed: int) -> tuple[Part, Part]:
-        """Two disjoint parts of the same size and mix of classes, both up to one image, by a seed."""
+    def split(self, share: float, seed: int) -> tuple[Part, Part]:
+        """Two disjoint parts of the same mix of classes, the second of that share, both up to one image, by a seed."""
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
         order = order[self.y[order].argsort(stable=True)]
-        first, second = order[::2].sort().values, order[1::2].sort().values
+        ends = (torch.arange(len(self) + 1, dtype=torch.float64) * share).floor()
+        chosen = ends.diff() > 0
+        first, second = order[~chosen].sort().values, order[chosen].sort().values
         return Part(self.x[first], self.y[first]), Part(self.x[second], self.y[second])
+
+    def halves(self, seed: int) -> tuple[Part, Part]:
+        """Two disjoint parts of the same size and mix of classes, both up to one image, by a seed."""
+        return self.split(0.5, seed)
 
 
 @dataclass(frozen=True)
@@ -126,6 +132,8 @@ class Batches:
         """
         if batch < 1:
             raise DataError(f"a batch of {batch} images: at least 1")
+        if not len(part):
+            raise DataError("no image is left to make batches of: take more images, or another share to hold out")
         self.device = torch.device(device)
         self.seed, self.augmentation = seed, augmentation.to(self.device)
         self.count = -(-len(part) // batch)

@@ -145,3 +145,18 @@ def test_the_network_hands_its_rate_to_the_cells():
 def test_device_and_dtype_are_the_callers():
     network = build(DARTS_V2, 2, (1, 8, 8), device="meta", dtype=torch.float64)
     assert {(p.device.type, p.dtype) for p in network.parameters()} == {("meta", torch.float64)}
+
+
+@pytest.mark.parametrize(("cells", "ends"), [(3, (0, 1, 2)), (5, (0, 2, 4)), (8, (1, 4, 7)), (20, (5, 12, 19))])
+def test_stages_are_outputs_of_cells_before_each_reduction_and_of_the_last(cells, ends):
+    network, outputs = DartsNetwork(DARTS_V2, 10, (3, 8, 8), width=2, cells=cells).eval(), []
+    images = torch.randn(2, 3, 8, 8)
+    for cell in network.cells:
+        cell.register_forward_hook(lambda module, inputs, output: outputs.append(output))
+    with torch.no_grad():
+        logits = network(images)
+        expected = [outputs[end] for end in ends]
+        found = network.stages(images)
+        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+        assert torch.equal(network.head(found[-1]), logits)
+    assert [tuple(stage.shape[1:]) for stage in found] == [(8, 8, 8), (16, 4, 4), (32, 2, 2)]

@@ -61,6 +61,15 @@ def test_of_a_part_of_the_space_only_what_is_open_is_asked_for_and_no_latent_spa
     assert {arch.key for arch in drawn} <= {arch.key for arch in opened} - strategy.seen
 
 
+def test_single_changes_of_the_best_join_where_classes_cannot_be_listed(latent):
+    archs = get_space("mobile").sample(20, np.random.default_rng(0))
+    values = np.arange(20.0)[:, None]
+    listed, endless = (Crlso(get_space(name), seed=0, latent=latent) for name in ("nasbench201", "mobile"))
+    found = {arch.text for arch in endless._changed(archs, values)}
+    assert found == {other.text for arch in archs[-8:] for other in endless.pool.neighbours(arch)}
+    assert listed._changed(listed.pool.classes[:20], values) == []
+
+
 def test_several_objectives_are_asked_for(accuracy, latent):
     space = get_space("nasbench201")
     strategy = Crlso(space, seed=0, latent=latent, objectives=2)

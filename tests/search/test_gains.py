@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from crlso.pareto import hypervolume
 from crlso.search.gains import boxes, expected_gain, gain_together
-from crlso.search.pareto import hypervolume
 from crlso.search.warp import Warp
 
 coordinates = st.integers(0, 6).map(float)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crlso.exceptions import ProblemError
+from crlso.pareto import hypervolume
 from crlso.search.history import Asked, History, Plan, read_history
-from crlso.search.pareto import hypervolume
 from crlso.search.problem import Constraint
 
 VALUE = st.floats(-1e6, 1e6) | st.just(math.nan)

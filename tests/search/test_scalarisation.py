@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crlso.search.pareto import hypervolume
+from crlso.pareto import hypervolume
 from crlso.search.scalarisation import draw_directions, scalarise
 
 seeds = st.integers(0, 2**31 - 1)

@@ -4,6 +4,8 @@ from itertools import chain
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crlso.exceptions import DataError
 from crlso.supernet.data import Batches, Images, Part
@@ -39,6 +41,31 @@ def test_halves_are_disjoint_complete_and_stratified():
     assert ((counts[0] - counts[1]).abs() <= 1).all()
     assert torch.equal(part.halves(3)[0].x, first.x)
     assert not torch.equal(part.halves(4)[0].x, first.x)
+
+
+@given(
+    counts=st.lists(st.integers(0, 25), min_size=1, max_size=6).filter(any),
+    share=st.floats(0, 1),
+    seed=st.integers(0, 2**63 - 1),
+)
+def test_parts_are_disjoint_complete_and_of_their_share_in_every_class(counts, share, seed):
+    y = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    y = y[torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))]
+    part = Part(torch.arange(len(y), dtype=torch.uint8)[:, None, None, None], y)
+    first, second = part.split(share, seed)
+    assert sorted(first.x.flatten().tolist() + second.x.flatten().tolist()) == list(range(len(y)))
+    for half in (first, second):
+        assert torch.equal(half.y, y[half.x.flatten().long()])
+    assert abs(len(second) - share * len(y)) <= 1
+    expected = share * torch.tensor(counts, dtype=torch.float64)
+    assert ((second.y.bincount(minlength=len(counts)) - expected).abs() <= 1 + 1e-9).all()
+
+
+def test_parts_depend_on_the_seed_alone():
+    part = numbered(60)
+    found = [part.split(0.3, seed)[1].x for seed in (3, 3, 4)]
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
 
 
 def test_an_epoch_has_every_image_once_in_batches_of_nearly_one_size():
@@ -87,3 +114,8 @@ def test_what_is_no_data_set_is_refused(changes, message):
 def test_an_empty_batch_is_refused():
     with pytest.raises(DataError, match="at least 1"):
         Batches(numbered(), 0, 0, images().plain())
+
+
+def test_a_part_without_images_has_no_batches():
+    with pytest.raises(DataError, match="take more images, or another share to hold out"):
+        Batches(numbered(10).split(0.01, 0)[1], 4, 0, images().plain())

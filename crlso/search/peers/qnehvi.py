@@ -47,9 +47,9 @@ from linear_operator.utils.warnings import NumericalWarning
 from torch import Tensor
 
 from crlso.architecture import Architecture
+from crlso.pareto import pareto_front
 from crlso.search.describe import Descriptor, Spread
 from crlso.search.gains import expected_gain
-from crlso.search.pareto import pareto_front
 from crlso.search.process import Prior
 from crlso.search.strategy import Strategy, class_values
 from crlso.search.warp import Warp

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crlso.exceptions import ArchitectureError
-from crlso.search.pareto import hypervolume, pareto_front
+from crlso.pareto import hypervolume, pareto_front
 from crlso.spaces import NasBench201, get_space
 from crlso.spaces.mobile import Mobile
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from crlso.search.pareto import hypervolume
+from crlso.pareto import hypervolume
 from crlso.spaces import NasBench201, get_space
 
 pytest.importorskip("botorch", reason="pip install 'crlso[bench]'")

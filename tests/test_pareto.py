@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crlso.search.pareto import hypervolume, pareto_front
+from crlso.pareto import hypervolume, pareto_front
 
 objectives = st.integers(1, 4)
 seeds = st.integers(0, 2**31 - 1)

@@ -1,0 +1,156 @@
+"""Do searches in a supernet find architectures that beat random ones of their own size?
+
+Each method searches with each seed; of its records, those nearest to some sizes (params) are trained alone. As many
+random flexible architectures of each size, within a twentieth, are trained in the same way. Sizes are the same for all
+methods, so that the random ones serve them all; none was chosen by how it did. What is compared is the test accuracy
+after the last epoch, in one run, on the same images.
+
+    python benchmarks/supernet_search.py --dataset digits --folder runs --out docs/results/supernet_digits.json
+
+Every search and training has a folder of its own below `--folder` and goes on from there, so that a benchmark can be
+run in pieces.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from report import print_table, run_each, save
+
+from crlso.architecture import Architecture
+from crlso.supernet.derivation import collapsed, derive
+from crlso.supernet.methods import METHODS
+from crlso.supernet.methods.dnad import DnadSettings
+from crlso.supernet.presets import configure_search, configure_training
+from crlso.supernet.searching import flexible_space, search
+from crlso.supernet.sources import load_images
+from crlso.supernet.standalone import count_costs, train
+from crlso.supernet.teachers import FOLDER, train_teacher
+
+NEAR = 0.05  # relative difference in params within which a random architecture is of a size
+CPU = torch.device("cpu")
+
+
+def search_once(
+    folder: Path, space: str, dataset: str, method: str, seed: int, changes: Sequence[str]
+) -> dict[str, Any]:
+    """One search; its records, front and seconds, those of a teacher apart."""
+    settings = configure_search(method, "small", {"space": space, "dataset": dataset, "seed": seed}, changes)
+    images, start, teacher = load_images(dataset), perf_counter(), None
+    if isinstance(settings.method, DnadSettings):
+        teacher = train_teacher(settings, images, folder / FOLDER, CPU)
+    taught = perf_counter()
+    records = search(settings, images, folder, CPU, teacher=teacher, resume=True)
+    return {
+        "method": method,
+        "seed": seed,
+        "records": records,
+        "front": len(derive(folder)),
+        "collapsed": collapsed(records),
+        "teacher_s": taught - start,
+        "seconds": perf_counter() - taught,
+    }
+
+
+def train_once(folder: Path, space: str, dataset: str, arch: str, seed: int, changes: Sequence[str]) -> dict[str, Any]:
+    """One stand-alone training; what `train` says."""
+    given = {"space": space, "dataset": dataset, "arch": arch, "seed": seed}
+    settings = configure_training("small", given, changes)
+    named = folder / f"{sha256(arch.encode()).hexdigest()[:12]}-{seed}"
+    return train(settings, load_images(dataset), named, CPU, resume=True)
+
+
+def draw_sized(space_name: str, dataset: str, width: int, params: int, count: int, seed: int) -> list[Architecture]:
+    """Random architectures within `NEAR` of a size: nodes keep as many pairs as make it on average."""
+    space, images, rng = flexible_space(space_name), load_images(dataset), np.random.default_rng(seed)
+
+    def size(arch: Architecture) -> float:
+        return count_costs(arch, images, width).params
+
+    fewest, most = 1.0, 2.0 * len(space.operations)
+    for _ in range(12):
+        middle = (fewest + most) / 2
+        smaller = np.mean([size(arch) for arch in space.sample_sized(20, rng, middle)]) < params
+        fewest, most = (middle, most) if smaller else (fewest, middle)
+    found: list[Architecture] = []
+    while len(found) < count:
+        found += [arch for arch in space.sample_sized(50, rng, middle) if abs(size(arch) / params - 1) < NEAR]
+    return found[:count]
+
+
+def main() -> None:
+    """Search, train alone, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", default="digits")
+    parser.add_argument("--space", default="darts-flexible")
+    parser.add_argument("--methods", nargs="+", default=METHODS, metavar="NAME")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[60_000, 120_000], help="params")
+    parser.add_argument("--random", type=int, default=10, help="random architectures of each size")
+    parser.add_argument("--trainings", type=int, default=1, help="seeds with which each searched one is trained")
+    parser.add_argument("--set", nargs="*", default=[], help="settings of all searches, as name=value")
+    parser.add_argument("--train-set", nargs="*", default=[], help="settings of all trainings, as name=value")
+    parser.add_argument("--folder", type=Path, required=True, help="of all runs")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the workers, whose libraries read it when they load
+    chosen = [(method, seed) for method in args.methods for seed in range(args.seeds)]
+    jobs = [
+        (args.folder / f"{method}-{seed}", args.space, args.dataset, method, seed, args.set) for method, seed in chosen
+    ]
+    searches = list(run_each(search_once, jobs, args.processes))
+    width = configure_training("small", {"space": args.space, "arch": ""}, args.train_set).width
+    arms: list[tuple[str, int, int, str, int]] = []  # who, its seed, size, architecture, seed of the training
+    for size in args.sizes:
+        for found in searches:
+            nearest = min(found["records"], key=lambda record: abs(record["params"] - size))
+            arms += [
+                (found["method"], found["seed"], size, nearest["architecture"], seed) for seed in range(args.trainings)
+            ]
+        drawn = draw_sized(args.space, args.dataset, width, size, args.random, size)
+        arms += [("random", number, size, arch.text, 0) for number, arch in enumerate(drawn)]
+    trainings = [
+        (args.folder / "alone", args.space, args.dataset, text, seed, args.train_set) for _, _, _, text, seed in arms
+    ]
+    outcomes = [
+        {"method": who, "seed": seed, "size": size, "training": training, **result}
+        for (who, seed, size, _, training), result in zip(
+            arms, run_each(train_once, trainings, args.processes), strict=True
+        )
+    ]
+    save(args.out, " ".join(["python", *sys.argv]), {"searches": searches, "trainings": outcomes})
+    show(searches, outcomes, args.sizes)
+
+
+def show(searches: Sequence[dict[str, Any]], outcomes: Sequence[dict[str, Any]], sizes: Sequence[int]) -> None:
+    """Accuracy by method and size beside the random ones', and what the searches took."""
+    rows = []
+    for method in [*dict.fromkeys(found["method"] for found in searches), "random"]:
+        own = [found for found in searches if found["method"] == method]
+        mean = [float(np.mean([found[key] for found in own])) if own else "" for key in ("front", "seconds")]
+        row: list[Any] = [method, *mean]
+        for size in sizes:
+            here = [one for one in outcomes if (one["method"], one["size"]) == (method, size)]
+            accuracies = [one["accuracy"] for one in here]
+            error = np.std(accuracies, ddof=1) / len(accuracies) ** 0.5 if len(accuracies) > 1 else 0.0
+            params = np.mean([one["params"] for one in here])
+            row += [f"{params / 1e3:.0f}k", f"{np.mean(accuracies):.2f} ± {error:.2f}"]
+        rows.append(row)
+    header = ["method", "front", "s/search"]
+    for size in sizes:
+        header += ["params", f"accuracy at {size / 1e3:.0f}k"]
+    print_table(header, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Settings to start from: a method's paper has one preset, two cores without an accelerator another.
+
+What the released code of SNPS and DNAD does in 47,000 steps, `small` has some hundreds for, so that its controller is
+scaled: about as many pairs are to die in a step as have to, γ may grow by a tenth and not by a hundredth, and the
+architecture parameters move fifty times as far (docs/results/supernet_search.md).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from crlso.exceptions import ProblemError, unknown
+from crlso.supernet.methods import METHODS
+from crlso.supernet.searching import SearchSettings
+from crlso.supernet.standalone import TrainingSettings
+
+_Settings = TypeVar("_Settings", bound=BaseModel)
+
+_QUICK = {
+    "warmup": 5,
+    "learning_rate": 2e-3,
+    "choice_learning_rate": 10.0,
+    "controller": {"gamma": 1e-2, "growth": 1.1, "relaxation": 0.9, "rate": 3.0, "patience": 4},
+}
+_SMALL: dict[str, Any] = {"width": 8, "batch": 128, "record_every": 3}
+SEARCHES: dict[str, dict[str, dict[str, Any]]] = {
+    "small": {
+        "darts": {**_SMALL, "record_every": None, "epochs": 20, "method": {"choice_learning_rate": 0.03}},
+        "fx-darts": {**_SMALL, "epochs": 36, "method": {**_QUICK, "choice_learning_rate": 8.0, "enough": 0.1}},
+        "snps": {**_SMALL, "epochs": 36, "method": {**_QUICK, "enough": 4.6}},
+        "dnad": {
+            **_SMALL,
+            "epochs": 36,
+            "method": {
+                **_QUICK,
+                "enough": 4.6,
+                "teacher_width": 16,
+                "teacher_epochs": 20,
+                "teacher_learning_rate": 0.1,
+            },
+        },
+    },
+    "paper": {
+        "darts": {"epochs": 50, "batch": 64},
+        "fx-darts": {"epochs": 120, "batch": 128},
+        "snps": {"epochs": 120, "batch": 128},
+        "dnad": {"epochs": 120, "batch": 128},
+    },
+}
+"""Of searches, by preset and method."""
+
+TRAININGS: dict[str, dict[str, Any]] = {
+    "small": {"width": 8, "batch": 96, "epochs": 25, "learning_rate": 0.1, "auxiliary": 0.0, "drop_path": 0.0},
+    "paper": {},
+}
+"""Of stand-alone trainings; the paper's are 600 epochs of DARTS."""
+
+
+def configure_search(method: str, preset: str, given: Mapping[str, Any], changes: Iterable[str] = ()) -> SearchSettings:
+    """A method's preset with some settings changed.
+
+    Args:
+        method: its name.
+        preset: its name.
+        given: settings that the caller knows, over the preset's.
+        changes: `name=value` each, the value as JSON or as plain text; `method.name=value` for one of the method's.
+
+    Raises:
+        UnknownNameError: no such method or preset; the message lists the known ones.
+        ProblemError: a setting that there is not, or a value that it does not take.
+    """
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    if preset not in SEARCHES:
+        raise unknown("preset", preset, SEARCHES)
+    chosen = SEARCHES[preset][method]
+    settings = {**chosen, **given, "method": {"name": method, **chosen.get("method", {})}}
+    return _validated(SearchSettings, settings, changes)
+
+
+def configure_training(preset: str, given: Mapping[str, Any], changes: Iterable[str] = ()) -> TrainingSettings:
+    """The same for a stand-alone training."""
+    if preset not in TRAININGS:
+        raise unknown("preset", preset, TRAININGS)
+    return _validated(TrainingSettings, {**TRAININGS[preset], **given}, changes)
+
+
+def _validated(model: type[_Settings], settings: dict[str, Any], changes: Iterable[str]) -> _Settings:
+    for change in changes:
+        name, equals, text = change.partition("=")
+        if not equals:
+            raise ProblemError(f"{change!r} is no change of a setting: write name=value")
+        *path, last = name.split(".")
+        inner = settings
+        for part in path:
+            if not isinstance(content := inner.get(part, {}), Mapping):
+                raise ProblemError(f"{name} is no setting: {part} is {content!r} and has none of its own")
+            inner[part] = dict(content)
+            inner = inner[part]
+        try:
+            inner[last] = json.loads(text)
+        except ValueError:
+            inner[last] = text
+    try:
+        return model.model_validate(settings)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise ProblemError(f"settings out of range: {faults}") from error
