@@ -269,11 +269,11 @@ def _line(bar: Progress, name: str, epochs: int) -> Told:
 
 
 def _show_ranking(figures: dict[str, dict[str, Estimate]]) -> None:
-    """Each figure with its interval of 95 %, the supernet's and the control's."""
-    grid = Grid("", "supernet", "number of weights", box=None)
-    for name, ours in figures["evaluator"].items():
-        cells = (f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for one in (ours, figures["params"][name]))
-        grid.add_row(name, *cells)
+    """Each figure with its interval of 95 %: the supernet's, the control's, and that of both together."""
+    grid = Grid("", "supernet", "number of weights", "sum of both ranks", box=None)
+    for name in figures["both"]:
+        found = (figures[who][name] for who in ("evaluator", "params", "both"))
+        grid.add_row(name, *(f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for one in found))
     results().print(grid)
 
 

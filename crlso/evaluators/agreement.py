@@ -1,7 +1,7 @@
 """How well an evaluator orders what a table has measured, beside an order that costs nothing: by the number of weights.
 
 The control counts a cell's params without its dead parts, those of its canonical twin; a supernet that ranks no better
-than this has learned little that a count does not say.
+than this may still know other things: then the sum of both ranks is better than either.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.stats import rankdata
 
 from crlso.architecture import Architecture
 from crlso.evaluators.base import Evaluator
@@ -38,15 +39,14 @@ class Agreement:
     params: Float[np.ndarray, "N"]
 
     def figures(self, *, seed: int = 0) -> dict[str, dict[str, Estimate]]:
-        """Those of `rank`, for the evaluator and for the control ("params").
+        """Those of `rank`: for the evaluator, for the control ("params"), and for the sum of both ranks ("both").
 
         Raises:
             ProblemError: there are too few architectures, or nothing in them to order.
         """
-        return {
-            "evaluator": rank(self.guess, self.truth, seed=seed),
-            "params": rank(self.params, self.truth, seed=seed),
-        }
+        both = rankdata(self.guess) + rankdata(self.params)
+        orders = {"evaluator": self.guess, "params": self.params, "both": both}
+        return {name: rank(order, self.truth, seed=seed) for name, order in orders.items()}
 
 
 def compare(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from crlso.evaluators import TableEvaluator
-from crlso.evaluators.agreement import compare
+from crlso.evaluators.agreement import Agreement, compare
 from crlso.exceptions import ProblemError, UnknownNameError
 from crlso.networks import costs
 from crlso.spaces import get_space
@@ -32,13 +32,23 @@ def test_values_belong_to_their_architectures_and_have_their_signs():
         row = TABLE.texts.index(arch.text)
         assert (truth, guess, params) == (PARAMS[row], PARAMS[row] ** 2, PARAMS[row])
     figures = found.figures()
-    assert figures["evaluator"] == figures["params"], "both have the same order"
+    assert figures["evaluator"] == figures["params"] == figures["both"], "all have the same order"
     assert figures["params"]["kendall_tau"].value == pytest.approx(1)
 
 
 def test_less_of_a_guess_is_better_where_its_metric_says_so():
     found = compare(TableEvaluator(TABLE, ["error"]), TABLE, "gain", sample=30)
     assert found.figures()["evaluator"]["kendall_tau"].value == pytest.approx(1)
+
+
+def test_two_guesses_with_faults_of_their_own_are_better_together():
+    """Each is the truth with noise; the sum of their ranks has less."""
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=400)
+    guess, params = truth + rng.normal(size=(2, 400))
+    found = Agreement(tuple(ARCHS[:1] * 400), truth, 1e3 * guess**3, params).figures()
+    taus = {name: figures["kendall_tau"].value for name, figures in found.items()}
+    assert taus["both"] > max(taus["evaluator"], taus["params"]) + 0.05
 
 
 def test_rows_are_those_with_a_value_by_a_seed():
