@@ -7,8 +7,8 @@ Every step draws the operation of each edge by itself, with the chances c of the
 and one batch teaches the weights that this cell has; all others stay as they are. The rate rises linearly in the first
 steps and falls by a cosine to zero. The paths of an epoch are a function of (seed, number), as its batches are.
 
-Deviation: the paper draws all operations alike. One with weights then learns too little beside those that have none to
-learn, and cells with convolutions are underrated (docs/results/supernet_rank.md); hence the chances.
+Deviation: the paper draws all operations alike, as equal chances do. With convolutions drawn more often scores order
+cells better; two explanations, and what that is worth beside counting weights, are in docs/results/supernet_rank.md.
 
 .. [Guo2020] Z. Guo et al. Single Path One-Shot Neural Architecture Search with Uniform Sampling. ECCV 2020.
 """
