@@ -72,8 +72,8 @@ PATHS: dict[str, dict[str, Any]] = {
     },
     "paper": {},
 }
-"""Of supernets trained by paths (docs/results/supernet_rank.md); the paper's is the benchmark's own network and schedule,
-all operations alike."""
+"""Of supernets trained by paths (docs/results/supernet_rank.md); the paper's is the benchmark's own network and
+schedule, all operations alike."""
 
 
 def configure_search(method: str, preset: str, given: Mapping[str, Any], changes: Iterable[str] = ()) -> SearchSettings:
