@@ -1,11 +1,11 @@
-"""`crlso search`: find the best architecture of a table with a budget of queries, by any strategy."""
+"""`crlso search`: find the best of a table, or by a supernet's scores, with a budget of queries and any strategy."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 from rich.markup import escape
@@ -16,13 +16,16 @@ from threadpoolctl import threadpool_limits
 from crlso.architecture import Architecture
 from crlso.commands.console import progress_bar, results
 from crlso.evaluators import TableEvaluator
-from crlso.exceptions import UnknownNameError
+from crlso.exceptions import ProblemError, UnknownNameError
 from crlso.search.history import History
 from crlso.search.problem import Constraint, parse_limit
 from crlso.search.runner import check_free, run
 from crlso.search.strategy import Strategy
 from crlso.spaces import get_space
 from crlso.tables import Metric, Table, load_table, read_table
+
+if TYPE_CHECKING:
+    from crlso.evaluators.one_shot import OneShotEvaluator
 
 _Aim = tuple[str, Literal["max", "min"] | None]  # a metric's name, and its direction where it is not the table's
 
@@ -34,6 +37,9 @@ def search(
     out: Annotated[Path, typer.Option(help="Result file, whole after every query.")],
     dataset: Annotated[str | None, typer.Option(help="Name of a table that comes with crlso.")] = None,
     table: Annotated[Path | None, typer.Option(help="Your own table, CSV or Parquet, instead.")] = None,
+    evaluator: Annotated[
+        str | None, typer.Option(help="Instead of a table, supernet:DIR scores with the weights of a supernet.")
+    ] = None,
     metric: Annotated[str | None, typer.Option(help="What to optimise; the table's first metric by default.")] = None,
     objective: Annotated[
         list[str] | None,
@@ -50,19 +56,21 @@ def search(
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the result file if it is there.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the result file.")] = False,
 ) -> None:
-    """Search a table of measurements, each query one look-up in place of one training."""
-    if (dataset is None) == (table is None):
-        raise typer.BadParameter("give one of the two", param_hint="--dataset / --table")
+    """Search a table of measurements, each query one look-up in place of one training, or by a supernet's scores."""
+    if sum(source is not None for source in (dataset, table, evaluator)) != 1:
+        raise typer.BadParameter("give one of the three", param_hint="--dataset / --table / --evaluator")
     if objective and (metric or minimize):
         raise typer.BadParameter("give one of the two", param_hint="--metric, --minimize / --objective")
+    if evaluator is not None and (objective or metric or minimize):
+        raise typer.BadParameter("a supernet has one metric: leave them out", param_hint="--metric / --objective")
     check_free(out, resume=resume, overwrite=force)
     limits, kept = _limits(limit or ())
-    aims = _aims(objective, metric, minimize)
-    names = [*(name for name, _ in aims), *(one.metric for one in kept)]
-    content = _read(table, space, names) if table else load_table(space, dataset or "")
-    content, metrics = _metrics(content, aims)
-    evaluator = TableEvaluator(content, [*metrics, *(one.metric for one in kept)])
-    asker = _strategy(strategy, evaluator, space, seed, limits, len(metrics))
+    measured: TableEvaluator | OneShotEvaluator
+    if evaluator is not None:
+        measured = _supernet(evaluator, space, kept)
+    else:
+        measured = _looked_up(dataset, table, space, _aims(objective, metric, minimize), kept)
+    asker = _strategy(strategy, measured, space, seed, limits, len(measured.metrics) - len(kept))
     bar = progress_bar(MofNCompleteColumn(), TextColumn("queries {task.fields[best]}"))
     with threadpool_limits(threads), bar:
         task = bar.add_task(strategy, total=budget, best="")
@@ -72,7 +80,7 @@ def search(
 
         history = run(
             asker,
-            evaluator,
+            measured,
             budget=budget,
             init=init,
             batch=batch,
@@ -84,6 +92,33 @@ def search(
             progress=show,
         )
     _report(out, history)
+
+
+def _supernet(text: str, space: str, kept: Sequence[Constraint]) -> OneShotEvaluator:
+    """What `supernet:DIR` names."""
+    from crlso.evaluators.one_shot import OneShotEvaluator
+
+    kind, _, folder = text.partition(":")
+    if kind != "supernet" or not folder:
+        raise ProblemError(f"{text!r} is no evaluator: write supernet:DIR, DIR the folder of a supernet")
+    if kept:
+        raise ProblemError(f"a supernet does not measure {kept[0].metric}: set limits on params or flops")
+    found = OneShotEvaluator(Path(folder))
+    if found.space != get_space(space).name:
+        raise ProblemError(f"{folder} holds a supernet of {found.space}: search that space, not {space}")
+    return found
+
+
+def _looked_up(
+    dataset: str | None, table: Path | None, space: str, aims: Sequence[_Aim], kept: Sequence[Constraint]
+) -> TableEvaluator:
+    """A table's columns of the aims, then those of the limits."""
+    limited = [one.metric for one in kept]
+    content = (
+        _read(table, space, [*(name for name, _ in aims), *limited]) if table else load_table(space, dataset or "")
+    )
+    content, metrics = _metrics(content, aims)
+    return TableEvaluator(content, [*metrics, *limited])
 
 
 def _limits(texts: Sequence[str]) -> tuple[list[Constraint], list[Constraint]]:
@@ -130,15 +165,20 @@ def _metrics(table: Table, aims: Sequence[_Aim]) -> tuple[Table, list[Metric]]:
 
 
 def _strategy(
-    name: str, evaluator: TableEvaluator, space: str, seed: int, limits: Sequence[Constraint], objectives: int
+    name: str,
+    evaluator: TableEvaluator | OneShotEvaluator,
+    space: str,
+    seed: int,
+    limits: Sequence[Constraint],
+    objectives: int,
 ) -> Strategy:
     from crlso.search.registry import make_strategy
 
-    candidates: Sequence[Architecture] = evaluator.candidates
+    candidates: Sequence[Architecture] | None = getattr(evaluator, "candidates", None)  # a supernet takes all
     if limits:
         from crlso.search.limits import within
 
-        candidates = within(candidates, limits)
+        candidates = within(candidates or list(get_space(space).enumerate()), limits)
     return make_strategy(name, get_space(space), seed=seed, candidates=candidates, objectives=objectives)
 
 

@@ -1,4 +1,4 @@
-"""`crlso supernet`: search a flexible DARTS space by weight sharing, and train what comes out of it alone."""
+"""`crlso supernet`: search by weight sharing, train alone what comes out, and measure how well shared weights rank."""
 
 from __future__ import annotations
 
@@ -6,19 +6,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.progress import MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table as Grid
 
 from crlso.commands.console import progress_bar, results
 from crlso.exceptions import ProblemError
+from crlso.spaces import get_space
 
 if TYPE_CHECKING:
+    from crlso.supernet.ranking import Estimate
     from crlso.supernet.runs import Progress as Told
     from crlso.supernet.runs import Row
 
-supernet = typer.Typer(no_args_is_help=True, help="Search by weight sharing in the DARTS spaces, without labels.")
+supernet = typer.Typer(
+    no_args_is_help=True, help="Search by weight sharing, and score architectures with shared weights."
+)
 
 Folder = Annotated[Path, typer.Argument(help="Folder of a search.")]
+Scorer = Annotated[Path, typer.Argument(help="Folder of a supernet, of train or of search.")]
 Dataset = Annotated[str, typer.Option(help="digits, an .npz file, a folder of CIFAR, or a folder of pictures.")]
 Preset = Annotated[str, typer.Option(help="Settings to start from: small for two cores, paper for a GPU.")]
 Change = Annotated[list[str] | None, typer.Option("--set", help="One setting as name=value; repeatable.")]
@@ -152,6 +158,99 @@ def retrain(
         results().print(grid)
 
 
+@supernet.command("train")
+def train_by_paths(
+    out: Annotated[Path, typer.Option(help="Folder of the supernet; made by this command.")],
+    space: Annotated[str, typer.Option(help="Of the cells: nasbench201.")] = "nasbench201",
+    dataset: Dataset = "digits",
+    preset: Preset = "small",
+    change: Change = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    threads: Threads = 1,
+    resume: Resume = False,
+    force: Force = False,
+) -> None:
+    """Train a supernet by single paths, to score architectures with its weights."""
+    import torch
+
+    from crlso.supernet.devices import choose_device
+    from crlso.supernet.distributed import joined
+    from crlso.supernet.paths import train_paths
+    from crlso.supernet.presets import configure_paths
+    from crlso.supernet.sources import load_images
+
+    torch.set_num_threads(threads)
+    settings = configure_paths(preset, {"space": space, "dataset": dataset, "seed": seed}, change or ())
+    where, images = choose_device(device), load_images(settings.dataset)
+    columns = MofNCompleteColumn(), TextColumn("epochs {task.fields[standing]}")
+    with joined(where) as world, progress_bar(*columns) as bar:
+        show = _line(bar, out.name, settings.epochs)
+        result = train_paths(settings, images, out, where, resume=resume, overwrite=force, progress=show)
+    if not world.rank:
+        results().print(f"{out}: {result['epochs']} epochs, loss {result['loss']:.4g} in the last", highlight=False)
+
+
+@supernet.command("evaluate")
+def evaluate(
+    folder: Scorer,
+    arch: Annotated[list[str], typer.Option(help="In the space's own notation; repeatable.")],
+    device: Device = "cpu",
+    threads: Threads = 1,
+) -> None:
+    """Score architectures with the weights of a supernet."""
+    import torch
+
+    from crlso.evaluators.one_shot import OneShotEvaluator
+    from crlso.supernet.devices import choose_device
+
+    torch.set_num_threads(threads)
+    evaluator = OneShotEvaluator(folder, device=choose_device(device))
+    space, grid = get_space(evaluator.space), Grid("loss", "accuracy", "architecture", box=None)
+    for one in map(space.parse, arch):
+        accuracy, loss = evaluator.score(one)
+        grid.add_row(f"{loss:.4f}", f"{accuracy:.2f}", escape(one.text))
+    results().print(grid)
+
+
+@supernet.command("rank")
+def rank_table(
+    folder: Scorer,
+    table: Annotated[Path, typer.Option(help="Measured architectures, CSV or Parquet.")],
+    metric: Annotated[str, typer.Option(help="The table's column that is the truth.")],
+    sample: Annotated[int, typer.Option(min=1, help="Random rows to score.")] = 300,
+    out: Annotated[Path | None, typer.Option(help="JSON of the figures and of each architecture's values.")] = None,
+    minimize: Annotated[bool, typer.Option("--minimize", help="Less of the metric is better.")] = False,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    threads: Threads = 1,
+) -> None:
+    """Measure how well a supernet orders architectures, beside counting their weights."""
+    import torch
+
+    from crlso.evaluators.agreement import compare
+    from crlso.evaluators.one_shot import OneShotEvaluator
+    from crlso.supernet.devices import choose_device
+    from crlso.supernet.runs import write_json
+    from crlso.tables import Metric, read_table
+
+    torch.set_num_threads(threads)
+    evaluator = OneShotEvaluator(folder, device=choose_device(device))
+    measured = read_table(table, evaluator.space, [Metric(metric, "min") if minimize else metric])
+    with progress_bar(MofNCompleteColumn()) as bar:
+        task = bar.add_task(folder.name, total=sample)
+        found = compare(
+            evaluator, measured, metric, sample=sample, seed=seed, progress=lambda n: bar.update(task, completed=n)
+        )
+    figures = found.figures(seed=seed)
+    if out is not None:
+        values = {"archs": [arch.text for arch in found.archs], "truth": found.truth.tolist()}
+        guesses = {"guess": found.guess.tolist(), "params": found.params.tolist()}
+        estimates = {who: {name: one._asdict() for name, one in row.items()} for who, row in figures.items()}
+        write_json(out, {"digest": evaluator.digest, "seed": seed, "figures": estimates, **values, **guesses})
+    _show_ranking(figures)
+
+
 def _announce(needed: int, free: int | None) -> None:
     """How much memory training takes."""
     there = "" if free is None else f", {free / 1e9:.1f} GB are free"
@@ -167,6 +266,15 @@ def _line(bar: Progress, name: str, epochs: int) -> Told:
         bar.update(task, completed=count, standing="  ".join(figures))
 
     return show
+
+
+def _show_ranking(figures: dict[str, dict[str, Estimate]]) -> None:
+    """Each figure with its interval of 95 %: the supernet's, the control's, and that of both together."""
+    grid = Grid("", "supernet", "number of weights", "sum of both ranks", box=None)
+    for name in figures["both"]:
+        found = (figures[who][name] for who in ("evaluator", "params", "both"))
+        grid.add_row(name, *(f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for one in found))
+    results().print(grid)
 
 
 def _show_front(folder: Path, front: list[Row]) -> None:

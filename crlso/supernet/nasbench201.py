@@ -4,10 +4,10 @@ The network is the one of `crlso.networks.nasbench201`. Each copy of the cell ha
 on each edge; all architectures use those same weights [Guo2020]_. A step names the operation of each edge and computes
 what lies on a path from the cell's input to its output, nothing else.
 
-Deviations from the benchmark's network: normalisations have no affine parameters unless asked for, and use the
-statistics of the batch in evaluation too, since running ones would average over all architectures that were drawn; an
-edge from a node that nothing reaches brings zero, as the space counts it, where a normalisation with a bias would bring
-that.
+Deviations from the benchmark's network: the stem may have a stride, which saves time; normalisations have no affine
+parameters unless asked for, and use the statistics of the batch in evaluation too, since running ones would average
+over all architectures that were drawn; an edge from a node that nothing reaches brings zero, as the space counts it,
+where a normalisation with a bias would bring that.
 
 .. [Dong2020] X. Dong, Y. Yang. NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search.
    ICLR 2020.
@@ -80,6 +80,7 @@ class NasBench201Supernet(nn.Module):
         *,
         width: int = WIDTH,
         cells: int = CELLS,
+        stem_stride: int = 1,
         affine: bool = False,
     ) -> None:
         """Lay out three stages of cells.
@@ -89,11 +90,13 @@ class NasBench201Supernet(nn.Module):
             input_shape: (C, H, W) of one image.
             width: channels after the stem.
             cells: copies of the cell a stage, N in the paper.
+            stem_stride: of the first convolution; 2 halves the image for all cells, at a quarter of the time.
             affine: whether normalisations have weights and biases, shared as all weights are.
         """
         super().__init__()
         self.num_classes, self.in_channels, self.width, self.copies = num_classes, input_shape[0], width, cells
-        self.stem = nn.Sequential(nn.Conv2d(input_shape[0], width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
+        convolution = nn.Conv2d(input_shape[0], width, 3, stride=stem_stride, padding=1, bias=False)
+        self.stem = nn.Sequential(convolution, nn.BatchNorm2d(width))
         self.blocks = nn.ModuleList(ResidualBlock(width * 2**stage) for stage in range(2))
         self.cells = nn.ModuleList(SharedCell(width * 2**stage) for stage in range(3) for _ in range(cells))
         self.head = nn.Sequential(
@@ -126,11 +129,15 @@ class NasBench201Supernet(nn.Module):
 
 
 def slice_network(supernet: NasBench201Supernet, codes: Sequence[int]) -> NasBench201Network:
-    """The stand-alone network of a cell with copies of the shared weights; its running statistics are fresh."""
+    """The stand-alone network of a cell with copies of the shared weights; its running statistics are fresh.
+
+    Its stem has the supernet's stride, all else is the benchmark's.
+    """
     arch = NasBench201().from_choices(codes)
     network = NasBench201Network(
         arch, supernet.num_classes, supernet.in_channels, width=supernet.width, cells=supernet.copies
     )
+    network.stem[0].stride = supernet.stem[0].stride
     pairs: list[tuple[nn.Module, nn.Module]] = [(supernet.stem, network.stem), (supernet.head, network.head)]
     pairs += [(block, network.get_submodule(f"block{n}")) for n, block in enumerate(supernet.blocks, start=1)]
     for number, cell in enumerate(supernet.cells):

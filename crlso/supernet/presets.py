@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from crlso.exceptions import ProblemError, unknown
 from crlso.supernet.methods import METHODS
+from crlso.supernet.paths import PathSettings
 from crlso.supernet.searching import SearchSettings
 from crlso.supernet.standalone import TrainingSettings
 
@@ -59,6 +60,21 @@ TRAININGS: dict[str, dict[str, Any]] = {
 }
 """Of stand-alone trainings; the paper's are 600 epochs of DARTS."""
 
+PATHS: dict[str, dict[str, Any]] = {
+    "small": {
+        "width": 8,
+        "cells": 1,
+        "stem_stride": 2,
+        "batch": 128,
+        "epochs": 160,
+        "learning_rate": 0.15,
+        "chances": (1, 4, 8, 8, 4),
+    },
+    "paper": {},
+}
+"""Of supernets trained by paths (docs/results/supernet_rank.md); the paper's is the benchmark's own network and
+schedule, all operations alike."""
+
 
 def configure_search(method: str, preset: str, given: Mapping[str, Any], changes: Iterable[str] = ()) -> SearchSettings:
     """A method's preset with some settings changed.
@@ -87,6 +103,13 @@ def configure_training(preset: str, given: Mapping[str, Any], changes: Iterable[
     if preset not in TRAININGS:
         raise unknown("preset", preset, TRAININGS)
     return _validated(TrainingSettings, {**TRAININGS[preset], **given}, changes)
+
+
+def configure_paths(preset: str, given: Mapping[str, Any], changes: Iterable[str] = ()) -> PathSettings:
+    """The same for a supernet that is trained by paths."""
+    if preset not in PATHS:
+        raise unknown("preset", preset, PATHS)
+    return _validated(PathSettings, {**PATHS[preset], **given}, changes)
 
 
 def _validated(model: type[_Settings], settings: dict[str, Any], changes: Iterable[str]) -> _Settings:

@@ -176,10 +176,30 @@ class Searching:
         self.method.load_extra_state(state["method"])
         self.records = state["records"]
 
+    def score(self, arch: Architecture) -> Score:
+        """Of an architecture as it stands in the supernet: the supernet itself where nothing else lives.
+
+        Raises:
+            ProblemError: it has pairs that are dead.
+        """
+        supernet, cells = self.method.supernet, cells_of(arch)
+        with torch.no_grad():
+            weights = self.method.weights().unbind()
+        if cells != supernet.kept():
+            supernet = inherit(supernet, cells)
+            batches = islice(self.batches[0].epoch(0), _CALIBRATION)
+            recalibrate(supernet, weights, (x for x, _ in batches))
+        mode = supernet.training
+        supernet.eval()
+        with self.method.setup.precision():
+            found = score(lambda x: supernet(x, weights), self.validation)
+        supernet.train(mode)
+        return found
+
     def _record(self, epoch: int, *, plateau: bool) -> None:
         """Keep what the method proposes; what was kept last and still stands is scored anew."""
         for arch in self.method.derive():
-            accuracy, loss = self._score(arch)
+            accuracy, loss = self.score(arch)
             cost = costs(arch, len(self.images.classes), self.images.shape, width=self.settings.width)
             row = {
                 "epoch": epoch,
@@ -194,22 +214,6 @@ class Searching:
             if self.records and self.records[-1]["architecture"] == arch.text:
                 row["plateau"] |= self.records.pop()["plateau"]
             self.records.append(row)
-
-    def _score(self, arch: Architecture) -> Score:
-        """Of an architecture as it stands in the supernet: the supernet itself where nothing else lives."""
-        supernet, cells = self.method.supernet, cells_of(arch)
-        with torch.no_grad():
-            weights = self.method.weights().unbind()
-        if cells != supernet.kept():
-            supernet = inherit(supernet, cells)
-            batches = islice(self.batches[0].epoch(0), _CALIBRATION)
-            recalibrate(supernet, weights, (x for x, _ in batches))
-        mode = supernet.training
-        supernet.eval()
-        with self.method.setup.precision():
-            found = score(lambda x: supernet(x, weights), self.validation)
-        supernet.train(mode)
-        return found
 
     def _living(self) -> dict[str, int]:
         """How many pairs of each operation are alive."""

@@ -19,10 +19,10 @@ def build(**options):
     return NasBench201Supernet(7, (3, 8, 6), width=4, cells=2, **options).double()
 
 
-@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("options", [{}, {"affine": True}, {"stem_stride": 2}], ids=str)
 @pytest.mark.parametrize("codes", SAMPLE)
-def test_the_shared_network_of_a_cell_is_the_stand_alone_one(codes, affine):
-    network = build(affine=affine)
+def test_the_shared_network_of_a_cell_is_the_stand_alone_one(codes, options):
+    network = build(**options)
     alone = slice_network(network, codes)
     logits, expected = network(X, codes), alone(X)
     assert_close(logits, expected)
@@ -61,6 +61,14 @@ def test_only_live_operations_run():
     network(X, codes)
     assert [EDGES[edge] for edge in live_edges(codes)] == [(0, 1), (0, 3), (1, 3)]
     assert ran == [(0, "nor_conv_3x3"), (3, "skip_connect"), (4, "nor_conv_1x1")] * 2
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_cells_see_images_that_the_stem_made_smaller_by_its_stride(stride):
+    network, seen = build(stem_stride=stride), []
+    network.cells[0].register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape[1:])))
+    network(X, SAMPLE[0])
+    assert seen == [(4, -(-8 // stride), -(-6 // stride))]
 
 
 def test_an_empty_cell_gives_the_same_logits_for_all_images():

@@ -6,7 +6,7 @@ import pytest
 
 from crlso.exceptions import ProblemError, UnknownNameError
 from crlso.supernet.methods import METHODS
-from crlso.supernet.presets import SEARCHES, TRAININGS, configure_search, configure_training
+from crlso.supernet.presets import PATHS, SEARCHES, TRAININGS, configure_paths, configure_search, configure_training
 
 
 def search(*changes, method="snps", preset="small", **given):
@@ -33,6 +33,14 @@ def test_every_preset_of_a_search_holds(preset, method):
 def test_every_preset_of_a_training_holds(preset):
     found = training(preset=preset)
     assert found.model_dump(include=set(TRAININGS[preset])) == TRAININGS[preset]
+
+
+@pytest.mark.parametrize("preset", PATHS)
+def test_every_preset_of_a_supernet_trained_by_paths_holds(preset):
+    found = configure_paths(preset, {"dataset": "images.npz", "seed": 3}, ["epochs=7"])
+    assert (found.dataset, found.seed, found.epochs) == ("images.npz", 3, 7)
+    chosen = {name: value for name, value in PATHS[preset].items() if name != "epochs"}
+    assert found.model_dump(include=set(chosen)) == chosen
 
 
 @pytest.mark.parametrize(
@@ -70,13 +78,14 @@ def test_later_changes_win_over_earlier_ones_over_what_is_given_over_the_preset(
 
 
 def test_changes_leave_presets_as_they_are():
-    before = deepcopy((SEARCHES, TRAININGS))
+    before = deepcopy((SEARCHES, TRAININGS, PATHS))
     changes = ("epochs=1", "method.baseline=0.3", "method.controller.rate=9", "method.controller.patience=9")
     for preset in SEARCHES:
         for method in ("fx-darts", "snps", "dnad"):
             assert search(*changes, method=method, preset=preset).method.controller.rate == 9
     training("epochs=1")
-    assert before == (SEARCHES, TRAININGS)
+    configure_paths("small", {}, ["epochs=1", "chances=[1, 1, 1, 1, 1]"])
+    assert before == (SEARCHES, TRAININGS, PATHS)
 
 
 @pytest.mark.parametrize(
@@ -124,3 +133,5 @@ def test_unknown_names_are_answered_by_the_known_ones():
         search(preset="large")
     with pytest.raises(UnknownNameError, match="unknown preset 'large'; known: paper, small"):
         training(preset="large")
+    with pytest.raises(UnknownNameError, match="unknown preset 'large'; known: paper, small"):
+        configure_paths("large", {})
