@@ -35,7 +35,7 @@ from pydantic import (
     ValidationError,
 )
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from crlso.exceptions import ProblemError
@@ -45,9 +45,9 @@ from crlso.supernet.data import Batches, Images
 from crlso.supernet.distributed import World, joined
 from crlso.supernet.methods.base import Precision, backward, cross_entropy
 from crlso.supernet.nasbench201 import NasBench201Supernet
-from crlso.supernet.runs import Progress, Row, carry_out, check_free, read_settings, write_json
+from crlso.supernet.runs import Progress, Row, carry_out, check_free, read_settings
 from crlso.supernet.scoring import Score, score
-from crlso.supernet.standalone import RESULT, WEIGHTS
+from crlso.supernet.standalone import WEIGHTS, keep
 
 _SCORED = 500  # images a batch where nothing is learned: cells are normalised by its statistics
 _PATHS = 1  # seeds the draws of paths apart from those of images
@@ -237,9 +237,7 @@ def train_paths(
         params = sum(parameter.numel() for parameter in task.network.parameters())
         result: Row = {"loss": trace[-1]["loss"], "params": params, "epochs": len(trace)}
         if world.rank == 0:
-            tensors = {name: tensor.cpu().contiguous() for name, tensor in task.network.state_dict().items()}
-            save_file(tensors, folder / WEIGHTS)
-            write_json(folder / RESULT, result)
+            keep(folder, task.network, result)
         world.wait()
     return result
 

@@ -258,11 +258,16 @@ def train(
         cost = count_costs(get_space(settings.space).parse(settings.arch), images, settings.width)
         result = {**found._asdict(), "params": cost.params, "flops": cost.flops, "epochs": len(trace)}
         if world.rank == 0:
-            tensors = {name: tensor.cpu().contiguous() for name, tensor in task.network.state_dict().items()}
-            save_file(tensors, folder / WEIGHTS)
-            write_json(folder / RESULT, result)
+            keep(folder, task.network, result)
         world.wait()
     return result
+
+
+def keep(folder: Path, network: nn.Module, result: Row) -> None:
+    """Leave the weights of what was trained, and how it did, in the folder of its run."""
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    save_file(tensors, folder / WEIGHTS)
+    write_json(folder / RESULT, result)
 
 
 def load_network(folder: Path, images: Images) -> nn.Module:
