@@ -14,7 +14,7 @@ MODULES = {
 }
 
 FLOORS = (
-    ("crlso.exceptions", "crlso.pareto"),
+    ("crlso.exceptions", "crlso.files", "crlso.pareto"),
     ("crlso.architecture",),
     ("crlso.graphs",),
     ("crlso.spaces",),

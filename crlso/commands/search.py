@@ -174,7 +174,7 @@ def _strategy(
 ) -> Strategy:
     from crlso.search.registry import make_strategy
 
-    candidates: Sequence[Architecture] | None = getattr(evaluator, "candidates", None)  # a supernet takes all
+    candidates: Sequence[Architecture] | None = evaluator.candidates
     if limits:
         from crlso.search.limits import within
 

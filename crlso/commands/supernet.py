@@ -72,8 +72,7 @@ def search(
     if teacher is not None:
         taught, digest = load_teacher(teacher, images, where)
         settings = settings.model_copy(update={"teacher": digest})
-    columns = MofNCompleteColumn(), TextColumn("epochs {task.fields[standing]}")
-    with joined(where) as world, progress_bar(*columns) as bar:
+    with joined(where) as world, _epochs_bar() as bar:
         if isinstance(settings.method, DnadSettings) and taught is None:
             show = _line(bar, FOLDER, settings.method.teacher_epochs)
             taught = train_teacher(settings, images, out / FOLDER, where, overwrite=force, progress=show)
@@ -146,8 +145,7 @@ def retrain(
     jobs = [(folder, configure_training(preset, {**one, "seed": seed}, change or ())) for folder, one in given]
     where, images = choose_device(device), load_images(jobs[0][1].dataset)
     grid = Grid("folder", "test accuracy", "params", "flops", box=None)
-    columns = MofNCompleteColumn(), TextColumn("epochs {task.fields[standing]}")
-    with joined(where) as world, progress_bar(*columns) as bar:
+    with joined(where) as world, _epochs_bar() as bar:
         for folder, settings in jobs:
             show = _line(bar, folder.name, settings.epochs)
             result = train(settings, images, folder, where, resume=resume, overwrite=force, progress=show)
@@ -183,8 +181,7 @@ def train_by_paths(
     torch.set_num_threads(threads)
     settings = configure_paths(preset, {"space": space, "dataset": dataset, "seed": seed}, change or ())
     where, images = choose_device(device), load_images(settings.dataset)
-    columns = MofNCompleteColumn(), TextColumn("epochs {task.fields[standing]}")
-    with joined(where) as world, progress_bar(*columns) as bar:
+    with joined(where) as world, _epochs_bar() as bar:
         show = _line(bar, out.name, settings.epochs)
         result = train_paths(settings, images, out, where, resume=resume, overwrite=force, progress=show)
     if not world.rank:
@@ -255,6 +252,10 @@ def _announce(needed: int, free: int | None) -> None:
     """How much memory training takes."""
     there = "" if free is None else f", {free / 1e9:.1f} GB are free"
     typer.echo(f"memory: about {needed / 1e9:.2f} GB{there}", err=True)
+
+
+def _epochs_bar() -> Progress:
+    return progress_bar(MofNCompleteColumn(), TextColumn("epochs {task.fields[standing]}"))
 
 
 def _line(bar: Progress, name: str, epochs: int) -> Told:

@@ -47,10 +47,12 @@ class OneShotEvaluator:
         space: name of the architectures' space.
         metrics: `LOSS` alone.
         reference: no loss is larger.
+        candidates: not listed, since all of the space can be scored.
     """
 
     metrics = (LOSS,)
     reference = (math.inf,)
+    candidates = None
 
     def __init__(self, folder: Path, *, device: torch.device | str = "cpu") -> None:
         """Load supernet and images.

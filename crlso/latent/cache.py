@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from crlso.files import replacing
 from crlso.latent.config import PRESETS, LatentConfig
 from crlso.latent.space import LatentSpace, explore, untrained
 from crlso.spaces import SearchSpace
@@ -47,15 +47,12 @@ def kept(space: SearchSpace, config: LatentConfig) -> LatentSpace:
             latent.vae.requires_grad_(False)
             return latent
     latent = explore(space, config)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(save({name: tensor.contiguous() for name, tensor in latent.vae.state_dict().items()}))
-        partial.replace(path)
+        with replacing(path, path.with_name(f".{path.name}.{os.getpid()}.partial")) as file:
+            file.write(save({name: tensor.contiguous() for name, tensor in latent.vae.state_dict().items()}))
     except OSError as error:
         warnings.warn(f"{path} cannot be kept, name a folder in CRLSO_CACHE: {error}", stacklevel=2)
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
     return latent
 
 

@@ -28,6 +28,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict
 
 from crlso.exceptions import ProblemError
+from crlso.files import replacing
 from crlso.pareto import hypervolume, pareto_front
 from crlso.search.limits import excess, feasible_first
 from crlso.search.problem import Constraint, Finite
@@ -184,17 +185,11 @@ class History:
         Raises:
             ProblemError: it cannot be written.
         """
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
-            with partial.open("w", encoding="utf-8") as file:
-                file.write(_text(self.document()))
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
+            with replacing(path, path.with_name(f".{path.name}.{os.getpid()}.partial")) as file:
+                file.write(_text(self.document()).encode())
         except OSError as error:
             raise ProblemError(f"{path} cannot be written: {error.strerror or error}") from error
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def read_history(path: Path) -> History:

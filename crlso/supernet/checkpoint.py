@@ -8,8 +8,6 @@ written beside its name and renamed, so a run that is killed at any moment leave
 from __future__ import annotations
 
 import json
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from crlso.exceptions import ProblemError
+from crlso.files import replacing
 
 PARTIAL = ".partial"
 """Ends the names of files that were not written to their end."""
@@ -63,18 +62,11 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         ProblemError: it cannot be written.
     """
-    partial = path.with_name(f".{path.name}{PARTIAL}")
     try:
-        with partial.open("wb") as file:
+        with replacing(path, path.with_name(f".{path.name}{PARTIAL}")) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
     except OSError as error:
         raise ProblemError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
 
 
 def _describe(state: Any, tensors: dict[str, Tensor]) -> list[Any]:

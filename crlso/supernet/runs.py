@@ -115,8 +115,8 @@ def carry_out(
             kept = f"the state after {number} epochs is in {checkpoint}" if number else "no epoch was completed"
             raise ProblemError(f"the loss became {row['loss']} in epoch {number}: lower the learning rate; {kept}")
         trace.append(row)
-        state = {"settings": dict(settings), "trace": trace, "generators": _generators(), "task": task.state()}
         if world.rank == 0:
+            state = {"settings": dict(settings), "trace": trace, "generators": _generators(), "task": task.state()}
             save_state(checkpoint, state)
             write_json(folder / TRACE, trace)
         if progress is not None:

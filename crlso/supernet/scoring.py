@@ -11,6 +11,9 @@ from torch import Tensor
 
 from crlso.supernet.data import Batches
 
+SCORED = 256
+"""Images a batch where nothing is learned and batches do not matter."""
+
 
 class Score(NamedTuple):
     """Over all images.

@@ -33,12 +33,11 @@ from crlso.supernet.methods.base import Precision
 from crlso.supernet.network import FlexibleSupernet, shrink_optimizer
 from crlso.supernet.one_shot import inherit, recalibrate
 from crlso.supernet.runs import Progress, Row, carry_out, check_free
-from crlso.supernet.scoring import Score, score
+from crlso.supernet.scoring import SCORED, Score, score
 
 COLLAPSE = 0.5
 """Share of skip connections among an architecture's pairs from which on a search is said to have collapsed."""
 
-_SCORED = 256  # images a batch where nothing is learned
 _CALIBRATION = 8  # batches from which statistics of an architecture within a mixture are taken
 
 
@@ -113,7 +112,7 @@ class Searching:
         ).to(device)
         precision = Precision(settings.precision, device)
         rest, held_out = images.train.split(settings.held_out, settings.seed)
-        self.validation = Batches(held_out, _SCORED, settings.seed, images.plain(), device)
+        self.validation = Batches(held_out, SCORED, settings.seed, images.plain(), device)
         some = next(self.validation.epoch(0))[0]
         setup = Setup(space, supernet, precision, settings.epochs)
         self.method = make_method(settings.method, setup, teacher, some)

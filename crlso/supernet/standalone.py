@@ -37,11 +37,9 @@ from crlso.supernet.distributed import World, joined
 from crlso.supernet.hasten import hasten
 from crlso.supernet.methods.base import MAXIMUM_NORM, Precision, backward, cross_entropy
 from crlso.supernet.runs import Progress, Row, carry_out, check_free, read_settings, write_json
-from crlso.supernet.scoring import Score, score
+from crlso.supernet.scoring import SCORED, Score, score
 
 WEIGHTS, RESULT = "network.safetensors", "result.json"
-
-_SCORED = 256  # images a batch where nothing is learned
 
 
 class TrainingSettings(BaseModel):
@@ -120,13 +118,13 @@ class Training:
         self.optimizer = torch.optim.SGD(
             self.network.parameters(), settings.learning_rate, settings.momentum, weight_decay=settings.weight_decay
         )
-        rest, scored = images.train, images.test
+        rest, self.scored = images.train, None
         if settings.patience is not None:
-            rest, scored = images.train.split(settings.held_out, settings.seed)
+            rest, held_out = images.train.split(settings.held_out, settings.seed)
+            self.scored = Batches(held_out, SCORED, settings.seed, images.plain(), device)
         augmentation = images.augmentation(round(settings.cutout * images.shape[1]))
         self.batches = Batches(rest, settings.batch, settings.seed, augmentation, device)
-        self.scored = Batches(scored, _SCORED, settings.seed, images.plain(), device)
-        self.test = Batches(images.test, _SCORED, settings.seed, images.plain(), device)
+        self.test = Batches(images.test, SCORED, settings.seed, images.plain(), device)
         self.best: tuple[float, int, dict[str, Tensor]] | None = None  # accuracy, epoch, weights
         self.epochs = 0
 
@@ -153,7 +151,7 @@ class Training:
         self.world.average([losses, *statistics])
         self.epochs = number + 1
         row: Row = {"loss": float(losses) / len(self.batches)}
-        if settings.patience is not None:
+        if self.scored is not None:
             row["accuracy"] = self.score(self.scored).accuracy
             if self.best is None or row["accuracy"] > self.best[0]:
                 self.best = (row["accuracy"], number, deepcopy(self.network.state_dict()))

@@ -24,6 +24,7 @@ from jaxtyping import Float
 from pydantic import BaseModel
 
 from crlso.exceptions import TableError, UnknownNameError, unknown
+from crlso.files import replacing
 from crlso.spaces import SUFFIXES as SPACE_SUFFIXES
 from crlso.spaces import get_space
 from crlso.tables.table import Metric, Table, name_rows
@@ -80,17 +81,11 @@ def write_table(table: Table, path: str | Path, *, overwrite: bool = False) -> N
     """
     path = Path(path)
     check_writable(path, overwrite=overwrite)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("wb") as file:
+        with replacing(path, path.with_name(f".{path.name}.{os.getpid()}.partial")) as file:
             pa.parquet.write_table(_arrow(table), file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
     except OSError as error:
         raise TableError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def check_writable(path: Path, *, overwrite: bool) -> None:
