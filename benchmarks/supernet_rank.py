@@ -48,7 +48,9 @@ def rank_one(
     """Train the supernet of a seed, or what is left to train of it, and rank random cells."""
     settings = configure_paths("small", {"dataset": images, "seed": seed}, changes)
     start = process_time()
-    trained = train_paths(settings, load_images(images), folder, choose_device("cpu"), resume=True)
+    trained = train_paths(
+        settings, load_images(settings.dataset, size=settings.size), folder, choose_device("cpu"), resume=True
+    )
     between, evaluator = process_time(), OneShotEvaluator(folder)
     found = compare(evaluator, read_table(table, SPACE.name, [metric]), metric, sample=sample)
     top = found.truth[np.argsort(-found.guess, kind="stable")[:TOP]]

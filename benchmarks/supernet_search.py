@@ -43,9 +43,10 @@ CPU = torch.device("cpu")
 def search_once(
     folder: Path, space: str, dataset: str, method: str, seed: int, changes: Sequence[str]
 ) -> dict[str, Any]:
-    """One search; its records, front and seconds, those of a teacher apart."""
+    """One search; its records, front and seconds, those of a teacher apart; none where it went on from before."""
     settings = configure_search(method, "small", {"space": space, "dataset": dataset, "seed": seed}, changes)
-    images, start, teacher = load_images(dataset), perf_counter(), None
+    images, fresh = load_images(settings.dataset, size=settings.size), not folder.exists()
+    start, teacher = perf_counter(), None
     if isinstance(settings.method, DnadSettings):
         teacher = train_teacher(settings, images, folder / FOLDER, CPU)
     taught = perf_counter()
@@ -56,8 +57,8 @@ def search_once(
         "records": records,
         "front": len(derive(folder)),
         "collapsed": collapsed(records),
-        "teacher_s": taught - start,
-        "seconds": perf_counter() - taught,
+        "teacher_s": taught - start if fresh else None,
+        "seconds": perf_counter() - taught if fresh else None,
     }
 
 
@@ -66,7 +67,7 @@ def train_once(folder: Path, space: str, dataset: str, arch: str, seed: int, cha
     given = {"space": space, "dataset": dataset, "arch": arch, "seed": seed}
     settings = configure_training("small", given, changes)
     named = folder / f"{sha256(arch.encode()).hexdigest()[:12]}-{seed}"
-    return train(settings, load_images(dataset), named, CPU, resume=True)
+    return train(settings, load_images(dataset, size=settings.size), named, CPU, resume=True)
 
 
 def draw_sized(space_name: str, dataset: str, width: int, params: int, count: int, seed: int) -> list[Architecture]:
@@ -137,8 +138,10 @@ def show(searches: Sequence[dict[str, Any]], outcomes: Sequence[dict[str, Any]],
     rows = []
     for method in [*dict.fromkeys(found["method"] for found in searches), "random"]:
         own = [found for found in searches if found["method"] == method]
-        mean = [float(np.mean([found[key] for found in own])) if own else "" for key in ("front", "seconds")]
-        row: list[Any] = [method, *mean]
+        row: list[Any] = [method]
+        for key in ("front", "seconds"):
+            known = [found[key] for found in own if found[key] is not None]
+            row.append(float(np.mean(known)) if known else "")
         for size in sizes:
             here = [one for one in outcomes if (one["method"], one["size"]) == (method, size)]
             accuracies = [one["accuracy"] for one in here]

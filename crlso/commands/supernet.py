@@ -68,7 +68,7 @@ def search(
     check_free(out, resume=resume, overwrite=force)
     if (teacher is not None or settings.teacher) and not isinstance(settings.method, DnadSettings):
         raise ProblemError(f"{settings.method.name} has no teacher, dnad has: leave --teacher out")
-    where, images, taught = choose_device(device), load_images(settings.dataset), None
+    where, images, taught = choose_device(device), load_images(settings.dataset, size=settings.size), None
     if teacher is not None:
         taught, digest = load_teacher(teacher, images, where)
         settings = settings.model_copy(update={"teacher": digest})
@@ -135,7 +135,7 @@ def retrain(
     given: list[tuple[Path, dict[str, Any]]] = [(out, {"space": space, "arch": arch, "dataset": dataset or "digits"})]
     if search is not None:
         found, front = read_front(search)
-        same = {"space": found["space"], "dataset": dataset or found["dataset"]}
+        same = {"space": found["space"], "dataset": dataset or found["dataset"], "size": found.get("size")}
         given = [
             (out / f"arch-{number}", {**same, "arch": record["architecture"]})
             for number, record in enumerate(front, start=1)
@@ -143,7 +143,7 @@ def retrain(
     if unknown_formats := set(export or ()) - {"onnx", "torch"}:
         raise typer.BadParameter(f"{', '.join(unknown_formats)}: onnx or torch", param_hint="--export")
     jobs = [(folder, configure_training(preset, {**one, "seed": seed}, change or ())) for folder, one in given]
-    where, images = choose_device(device), load_images(jobs[0][1].dataset)
+    where, images = choose_device(device), load_images(jobs[0][1].dataset, size=jobs[0][1].size)
     grid = Grid("folder", "test accuracy", "params", "flops", box=None)
     with joined(where) as world, _epochs_bar() as bar:
         for folder, settings in jobs:
@@ -180,7 +180,7 @@ def train_by_paths(
 
     torch.set_num_threads(threads)
     settings = configure_paths(preset, {"space": space, "dataset": dataset, "seed": seed}, change or ())
-    where, images = choose_device(device), load_images(settings.dataset)
+    where, images = choose_device(device), load_images(settings.dataset, size=settings.size)
     with joined(where) as world, _epochs_bar() as bar:
         show = _line(bar, out.name, settings.epochs)
         result = train_paths(settings, images, out, where, resume=resume, overwrite=force, progress=show)

@@ -68,7 +68,7 @@ class OneShotEvaluator:
         self.name, self._folder = folder.name, folder
         self._settings = read_settings(folder)
         self.space, place = str(self._settings.get("space")), torch.device(device)
-        self._images = load_images(self._settings.get("dataset", ""))
+        self._images = load_images(self._settings.get("dataset", ""), size=self._settings.get("size"))
         load = _of_a_search if "method" in self._settings else _of_paths
         self._score = load(folder, self._images, place)
         self._file = folder / (CHECKPOINT if "method" in self._settings else WEIGHTS)

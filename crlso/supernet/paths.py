@@ -65,6 +65,7 @@ class PathSettings(BaseModel):
     Attributes:
         space: of the cells.
         dataset: as `load_images` takes it.
+        size: side in pixels to which its images are brought; None as there.
         width: channels of the first stage.
         cells: copies of the cell a stage.
         stem_stride: by how much the stem makes images smaller.
@@ -84,6 +85,7 @@ class PathSettings(BaseModel):
 
     space: Literal["nasbench201"] = "nasbench201"
     dataset: str = "digits"
+    size: PositiveInt | None = None
     width: PositiveInt = WIDTH
     cells: PositiveInt = CELLS
     stem_stride: PositiveInt = 1

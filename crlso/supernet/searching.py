@@ -47,6 +47,7 @@ class SearchSettings(BaseModel):
     Attributes:
         space: a flexible one, which says how many cells there are.
         dataset: as `load_images` takes it.
+        size: side in pixels to which its images are brought; None as there.
         method: and its constants.
         width: channels of the first cells.
         batch: images a step, over all processes.
@@ -64,6 +65,7 @@ class SearchSettings(BaseModel):
 
     space: str = "darts-flexible"
     dataset: str = "digits"
+    size: PositiveInt | None = None
     method: AnySettings
     width: PositiveInt = 16
     batch: PositiveInt = 64

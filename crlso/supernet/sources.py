@@ -15,12 +15,14 @@ import torch
 from jaxtyping import UInt8
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+from torch.nn.functional import interpolate
 
 from crlso.exceptions import DataError, TableError
 from crlso.supernet.data import Images, Part
 from crlso.tables.pickles import load_arrays
 
 _DIGITS_TEST = 360  # a fifth of the 1,797
+_SIZE = 32  # side of pictures in folders where none is asked for
 _FOLDER_TEST = 0.2  # share of a folder's pictures that are kept for testing where it has no val/
 _SEED = 0  # of the split of the digits, which is the same for everyone
 _ACCEPTED = (
@@ -34,28 +36,46 @@ _CIFAR = {  # file of the names: their key, that of the labels, files to train o
 }
 
 
-def load_images(source: str | Path = "digits", *, size: int = 32, seed: int = 0) -> Images:
+def load_images(source: str | Path = "digits", *, size: int | None = None, seed: int = 0) -> Images:
     """Read a data set into memory.
 
     Args:
         source: `digits` (8×8 grey, 1,437 to train on and 360 to test on), or the path of a file or folder.
-        size: side in pixels to which pictures in folders are brought: the shorter side scaled, the middle taken.
+        size: side in pixels to which images are brought, the shorter side scaled and the middle taken. When left out,
+            pictures in folders get 32 and others stay as they are.
         seed: splits a folder of pictures that is not split already.
 
     Raises:
         DataError: the source is none of those, or it cannot be read; the message says what is expected.
     """
     if source == "digits":
-        return _digits()
+        return _resized(_digits(), size)
     path = Path(source).expanduser()
     if path.is_file() and path.suffix == ".npz":
-        return _npz(path)
+        return _resized(_npz(path), size)
     if path.is_dir():
         for names, fields in _CIFAR.items():
             if (path / names).is_file():
-                return _cifar(path, names, *fields)
-        return _pictures(path, size, seed)
+                return _resized(_cifar(path, names, *fields), size)
+        return _pictures(path, size or _SIZE, seed)
     raise DataError(f"no images at {str(source)!r}: {_ACCEPTED}")
+
+
+def _resized(images: Images, size: int | None) -> Images:
+    """Pixels averaged over the area that each of the fewer covers."""
+    if size is None or images.shape[1:] == (size, size):
+        return images
+    shorter = min(images.shape[1:])
+    scaled = [round(side * size / shorter) for side in images.shape[1:]]
+    top, left = ((side - size) // 2 for side in scaled)
+    train, test = (
+        Part(
+            interpolate(part.x.float(), scaled, mode="area").round().byte()[..., top : top + size, left : left + size],
+            part.y,
+        )
+        for part in (images.train, images.test)
+    )
+    return Images(train, test, images.classes, images.mirrored)
 
 
 def _digits() -> Images:

@@ -49,6 +49,7 @@ class TrainingSettings(BaseModel):
         space: of the architecture.
         arch: in the space's own notation.
         dataset: as `load_images` takes it.
+        size: side in pixels to which its images are brought; None as there.
         width: channels of the first cells, of flexible spaces.
         batch: images a step, over all processes.
         accumulate: pieces into which each process cuts its share of a batch.
@@ -72,6 +73,7 @@ class TrainingSettings(BaseModel):
     space: str
     arch: str
     dataset: str = "digits"
+    size: PositiveInt | None = None
     width: PositiveInt = darts.WIDTH
     batch: PositiveInt = 96
     accumulate: PositiveInt = 1

@@ -66,6 +66,7 @@ def train_teacher(
         space=settings.space,
         arch=plain_teacher(flexible_space(settings.space)).text,
         dataset=settings.dataset,
+        size=settings.size,
         width=method.teacher_width,
         epochs=method.teacher_epochs,
         learning_rate=method.teacher_learning_rate,

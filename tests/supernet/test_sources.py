@@ -64,6 +64,17 @@ def test_npz_turns_channels_to_the_front(tmp_path):
     assert data.test.y.tolist() == [0, 1, 2]
 
 
+def test_a_smaller_size_averages_pixels_and_takes_the_middle(tmp_path):
+    wide = RNG.integers(0, 256, (6, 6, 12, 3), dtype=np.uint8)
+    save_npz(tmp_path / "a.npz", x_train=wide, x_test=wide[:3])
+    data = load_images(tmp_path / "a.npz", size=3)
+    means = wide.reshape(6, 3, 2, 6, 2, 3).mean((2, 4)).transpose(0, 3, 1, 2)[..., 1:4]
+    assert data.shape == (3, 3, 3)
+    assert np.abs(data.train.x.numpy() - means).max() <= 0.5
+    assert torch.equal(data.test.x, data.train.x[:3])
+    assert not load_images("digits", size=4).mirrored
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
