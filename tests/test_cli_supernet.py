@@ -247,6 +247,20 @@ def test_a_front_is_trained_and_prints_what_came_of_it(searched, data, tmp_path)
             torch.testing.assert_close(exported(x), load_network(place, images)(x))
 
 
+def test_a_trained_network_is_exported_to_onnx(data, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    for package in ("onnx", "onnxscript"):
+        pytest.importorskip(package)
+    out = tmp_path / "one"
+    flags = [*train_flags(data), "--space", SPACE, "--arch", ARCH, "--out", out, "--export", "onnx"]
+    assert run(*flags).exit_code == 0
+    images = load_images(data)
+    x = torch.randn(3, *images.shape)
+    (logits,) = runtime.InferenceSession(out / "network.onnx").run(None, {"images": x.numpy()})
+    with torch.no_grad():
+        torch.testing.assert_close(torch.from_numpy(logits), load_network(out, images)(x), rtol=1e-3, atol=1e-3)
+
+
 def test_one_architecture_is_trained_and_goes_on(data, tmp_path):
     flags = [*train_flags(data), "--space", SPACE, "--arch", ARCH, "--out", tmp_path / "one"]
     first = run(*flags)

@@ -24,6 +24,7 @@ from crlso.supernet.checkpoint import PARTIAL, load_state, save_state, write_who
 from crlso.supernet.distributed import World
 
 CHECKPOINT, SETTINGS, TRACE = "checkpoint.safetensors", "settings.json", "trace.json"
+_OWN = frozenset({".json", ".svg", ".safetensors", ".pt2", ".onnx"})  # files of a run and of what follows from it
 
 Row = dict[str, Any]
 """What an epoch reports, "loss" among it; plain JSON values."""
@@ -102,7 +103,9 @@ def carry_out(
         trace = _go_on(task, checkpoint, settings)
     elif world.rank == 0:
         _make(folder)
-        checkpoint.unlink(missing_ok=True)
+        for old in folder.iterdir():  # what is found beside settings is to follow from them
+            if old.suffix in _OWN and old.is_file():
+                old.unlink()
         write_json(folder / SETTINGS, dict(settings))
     if world.rank == 0:  # a run may have ended between checkpoint and trace, and one that is replaced has its own
         write_json(folder / TRACE, trace)

@@ -207,11 +207,14 @@ def test_a_used_folder_is_refused_unless_asked_for(tmp_path, whole):
     assert (trace_of(folder), read_settings(folder)) == (trace, {"other": 1})
 
 
-def test_what_replaces_a_run_leaves_nothing_of_it(tmp_path, whole):
+def test_what_replaces_a_run_leaves_nothing_of_it_or_of_what_followed(tmp_path, whole):
+    folder = tmp_path / "whole"
+    for name in ("pareto.json", "arch-1.svg", "network.safetensors", "notes.txt"):
+        (folder / name).write_text("of the old run")
     with pytest.raises(StoppedError):
-        run(Walk(stop_in=0), tmp_path / "whole", overwrite=True)
-    assert not (tmp_path / "whole" / CHECKPOINT).exists()
-    assert trace_of(tmp_path / "whole") == []
+        run(Walk(stop_in=0), folder, overwrite=True)
+    assert {path.name for path in folder.iterdir()} == {SETTINGS, TRACE, "notes.txt"}
+    assert trace_of(folder) == []
 
 
 @pytest.mark.parametrize("options", [{}, {"resume": True}, {"overwrite": True}])
