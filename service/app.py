@@ -20,11 +20,15 @@ from service.registry import Registry
 from service.routes import catalogue, health
 from service.routes import optimize as optimization
 from service.settings import Settings
+from service.supernets import Scorer, Supernets, load_supernet
 from service.workers import Workers
 
 
 def create_app(
-    settings: Settings, load: Callable[[Path], Model] = load_bundle, solve: optimization.Solve = optimize
+    settings: Settings,
+    load: Callable[[Path], Model] = load_bundle,
+    solve: optimization.Solve = optimize,
+    load_scorer: Callable[[Path], Scorer] = load_supernet,
 ) -> FastAPI:
     """Make the application.
 
@@ -32,8 +36,9 @@ def create_app(
         settings: of this instance.
         load: reads a bundle.
         solve: answers a problem with a model; deterministic, and safe to call from several threads.
+        load_scorer: reads a folder of a supernet.
     """
-    registry = Registry(settings.models, load)
+    registry, supernets = Registry(settings.models, load), Supernets(settings.supernets, load_scorer)
     workers = Workers(settings.workers, settings.max_waiting)
 
     @asynccontextmanager
@@ -50,8 +55,8 @@ def create_app(
         redoc_url=None,
     )
     app.state.registry = registry
-    app.include_router(optimization.make_router(registry, workers, solve))
-    app.include_router(catalogue.make_router(registry))
+    app.include_router(optimization.make_router(registry, supernets, workers, solve))
+    app.include_router(catalogue.make_router(registry, supernets))
     app.include_router(health.make_router(registry))
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestId)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from crlso.search.problem import Answer, Problem
+from crlso.search.problem import Answer, Problem, Proposal
 
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
 _DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -34,10 +34,30 @@ class OptimizeRequest(Problem):
     model: str | None = Field(
         None, description="one of GET /v1/models; may be left out where the space has only one model"
     )
+    evaluator: str | None = Field(
+        None,
+        pattern="^supernet:.+$",
+        description="supernet:NAME with one of GET /v1/supernets, to score what is proposed",
+    )
+
+
+class OneShot(BaseModel):
+    """How an architecture does with a supernet's weights, on images held out of their training: a guess."""
+
+    loss: float = Field(description="mean cross-entropy in nats; it orders better than the accuracy")
+    accuracy: float = Field(description="percent")
+
+
+class ScoredProposal(Proposal):
+    """A proposal, and what the request's evaluator says of it."""
+
+    evaluated: OneShot | None = Field(
+        None, description="null without an evaluator, and where the supernet has no weights for the architecture"
+    )
 
 
 class OptimizeResponse(Answer):
-    """The answer of `POST /optimize`, with the unit of its predictions."""
+    """The answer of `POST /optimize`, with the unit of its predictions and the scores of its evaluator."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -56,6 +76,7 @@ class OptimizeResponse(Answer):
                             "predicted": {"mean": 91.48, "std": 0.07},
                             "at_latent": {"value": 91.51, "gap": 0.03, "bound": 91.54},
                             "measured": 91.53,
+                            "evaluated": {"loss": 0.98, "accuracy": 65.1},
                             "params": 1073466,
                             "flops": 153273344,
                             "latent": [0.12, -0.4],
@@ -69,14 +90,19 @@ class OptimizeResponse(Answer):
                     "digest": _DIGEST,
                     "seed": 0,
                     "elapsed_ms": 41.7,
+                    "evaluator": "supernet:paths",
+                    "evaluator_digest": _DIGEST,
                 }
             ]
         }
     )
 
+    proposals: tuple[ScoredProposal, ...]
     space: str
     metric: str = Field(description="what `predicted`, `at_latent`, `measured` and `certificate` are values of")
     unit: str
+    evaluator: str | None = None
+    evaluator_digest: str | None = Field(None, description="SHA-256 of the supernet, its settings and its images")
 
 
 class GraphVocabulary(BaseModel):
@@ -125,6 +151,21 @@ class ModelList(BaseModel):
 
     models: list[ModelCard]
     unavailable: dict[str, str] = Field(description="models that do not load, each with the reason")
+
+
+class SupernetCard(BaseModel):
+    """What can score architectures of a space."""
+
+    name: str
+    space: str
+    digest: str = Field(description="SHA-256 of settings, weights and images; it determines every score")
+
+
+class SupernetList(BaseModel):
+    """All supernets of the service's directory."""
+
+    supernets: list[SupernetCard]
+    unavailable: dict[str, str] = Field(description="folders that do not load, each with the reason")
 
 
 class Live(BaseModel):

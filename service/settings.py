@@ -15,6 +15,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CRLSO_", frozen=True)
 
     models: Path = Field(Path("models"), description="directory of trained models, one folder each")
+    supernets: Path = Field(Path("supernets"), description="directory of trained supernets, one folder each")
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535, description="0 lets the system choose one")
     max_body_bytes: int = Field(4 * 2**20, ge=1, description="larger request bodies are answered 413")

@@ -12,10 +12,21 @@ from crlso.latent.model import Model
 from crlso.spaces import SearchSpace, get_space, space_names
 from service import problems
 from service.registry import Registry
-from service.schemas import GraphVocabulary, ModelCard, ModelDetail, ModelList, ProblemType, SpaceCard, SpaceList
+from service.schemas import (
+    GraphVocabulary,
+    ModelCard,
+    ModelDetail,
+    ModelList,
+    ProblemType,
+    SpaceCard,
+    SpaceList,
+    SupernetCard,
+    SupernetList,
+)
+from service.supernets import Supernets
 
 
-def make_router(registry: Registry) -> APIRouter:
+def make_router(registry: Registry, supernets: Supernets) -> APIRouter:
     """Read-only paths."""
     router = APIRouter(tags=["catalogue"], responses=problems.declare(problems.INTERNAL))
 
@@ -36,6 +47,13 @@ def make_router(registry: Registry) -> APIRouter:
         """One model and the record of its training."""
         model = registry.get(name)
         return ModelDetail(**dict(_model_card(model)), manifest=dict(model.manifest))
+
+    @router.get("/v1/supernets")
+    def list_supernets() -> SupernetList:
+        """All supernets that can score architectures, those that do not load apart."""
+        found, faults = supernets.check()
+        cards = [SupernetCard(name=one.name, space=one.space, digest=one.digest) for one in found.values()]
+        return SupernetList(supernets=cards, unavailable=faults)
 
     @router.get("/problems/{slug}", responses=problems.declare(problems.UNKNOWN_NAME))
     def explain_problem(slug: str) -> ProblemType:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from crlso.exceptions import BundleError
+from crlso.exceptions import BundleError, ProblemError
 from crlso.search.problem import Answer, Bound, GraphView, Prediction, Proposal, Start
 from crlso.spaces import get_space
+from crlso.supernet.scoring import Score
 from crlso.tables import Metric
 from service.app import create_app
 from service.settings import Settings
@@ -87,12 +88,46 @@ def add(models):
     return lambda name, **options: add_model(models, name, **options)
 
 
+@dataclass
+class StandInScorer:
+    """Has what the service asks of a supernet, and no weights for cells with a "none"."""
+
+    name: str
+    space: str
+    digest: str = "e" * 64
+
+    def score(self, arch):
+        if "none" in arch.text:
+            raise ProblemError("it died")
+        return Score(50.0, float(len(arch.text)))
+
+
+def load_scorer(path):
+    """A folder with a file `space` is a supernet of the space that it names."""
+    if not (path / "space").exists():
+        raise BundleError(f"{path.name} holds no run of a supernet")
+    return StandInScorer(path.name, (path / "space").read_text())
+
+
+@pytest.fixture
+def add_supernet(tmp_path):
+    """Adds a supernet to the directory: `add_supernet(name, space="nasbench201", sound=True)`."""
+
+    def add(name, space="nasbench201", *, sound=True):
+        (tmp_path / "supernets" / name).mkdir(parents=True)
+        if sound:
+            (tmp_path / "supernets" / name / "space").write_text(space)
+
+    return add
+
+
 @pytest.fixture
 def make_client(models):
     """Makes a client of a service with the given settings and solver."""
 
     def make(solve=solve, **settings):
-        app = create_app(Settings(models=models, **settings), load=load, solve=solve)
+        there = Settings(models=models, supernets=models.parent / "supernets", **settings)
+        app = create_app(there, load=load, solve=solve, load_scorer=load_scorer)
         return TestClient(app, raise_server_exceptions=False)
 
     return make

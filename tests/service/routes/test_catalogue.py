@@ -37,3 +37,12 @@ def test_every_kind_of_problem_is_explained_where_its_type_says(client, check_pr
         content = client.get(kind.type).json()
         assert (content["type"], content["status"]) == (kind.type, kind.status)
     check_problem(client.get("/problems/none"), 404, "unknown-name")
+
+
+def test_lists_supernets_and_what_does_not_load(client, add_supernet):
+    assert client.get("/v1/supernets").json() == {"supernets": [], "unavailable": {}}
+    add_supernet("paths")
+    add_supernet("broken", sound=False)
+    content = client.get("/v1/supernets").json()
+    assert content["supernets"] == [{"name": "paths", "space": "nasbench201", "digest": "e" * 64}]
+    assert list(content["unavailable"]) == ["broken"]

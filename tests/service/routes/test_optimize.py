@@ -27,7 +27,38 @@ def test_the_answer_is_the_librarys_own_with_its_unit(client, models, stand_in):
     body = {"num_architectures": 2}
     content = client.post("/optimize", json=body).json()
     expected = stand_in.solve(stand_in.load(models / "alpha"), OptimizeRequest(**body))
+    assert [proposal.pop("evaluated") for proposal in content["proposals"]] == [None, None]
     assert Answer.model_validate({key: content[key] for key in Answer.model_fields}) == expected
+
+
+def test_an_evaluator_scores_what_is_proposed_as_far_as_it_has_weights(client, add_supernet):
+    add_supernet("paths")
+    body = {"num_architectures": 6, "seed": 1}
+    plain, content = (
+        client.post("/optimize", json=body | more).json() for more in ({}, {"evaluator": "supernet:paths"})
+    )
+    assert (content["evaluator"], content["evaluator_digest"]) == ("supernet:paths", "e" * 64)
+    scores = [proposal.pop("evaluated") for proposal in content["proposals"]]
+    for proposal, score in zip(content["proposals"], scores, strict=True):
+        dead = "none" in proposal["architecture"]
+        assert score == (None if dead else {"loss": len(proposal["architecture"]), "accuracy": 50.0})
+    assert any(scores)
+    assert None in scores
+    assert content["proposals"] == [{k: v for k, v in one.items() if k != "evaluated"} for one in plain["proposals"]]
+
+
+def test_an_evaluator_of_another_space_or_none_at_all_is_refused(client, add_supernet, check_problem):
+    add_supernet("cells", space="darts-flexible")
+    add_supernet("broken", sound=False)
+    for name, status, slug, said in (
+        ("cells", 422, "unsolvable-problem", "'darts-flexible', not of 'nasbench201'"),
+        ("broken", 503, "model-unavailable", "no run"),
+        ("none", 404, "unknown-name", "broken, cells"),
+        ("../models/alpha", 404, "unknown-name", "broken, cells"),
+    ):
+        refused = check_problem(client.post("/optimize", json={"evaluator": f"supernet:{name}"}), status, slug)
+        assert said in refused["detail"]
+    check_problem(client.post("/optimize", json={"evaluator": "paths"}), 422, "invalid-request")
 
 
 def test_same_request_same_answer_also_after_a_restart(make_client):

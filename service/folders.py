@@ -1,0 +1,81 @@
+"""A directory whose folders hold one thing each, named like the folder and loaded when first asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import Generic, TypeVar
+
+from crlso.exceptions import BundleError, unknown
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+class Folders(Generic[T]):
+    """Things by name; what loads stays in memory, and what does not load leaves the others alone.
+
+    A folder is read again when its files change, so what was trained again or mended needs no restart.
+
+    Args:
+        directory: holds the folders; it may gain some, or come into being, while the service runs.
+        load: reads one folder and raises BundleError when it cannot.
+        kind: what a folder holds, as messages call it.
+    """
+
+    def __init__(self, directory: Path, load: Callable[[Path], T], kind: str) -> None:
+        self.directory = directory
+        self._load, self._kind = load, kind
+        self._read: dict[str, tuple[Stamp, T | BundleError]] = {}
+        self._lock = Lock()
+
+    def names(self) -> list[str]:
+        """Folders of the directory, broken ones included; hidden ones are a training's work in progress."""
+        if not self.directory.is_dir():
+            return []
+        return sorted(path.name for path in self.directory.iterdir() if path.is_dir() and path.name[0] != ".")
+
+    def get(self, name: str) -> T:
+        """What the folder of that name holds.
+
+        Raises:
+            UnknownNameError: there is no such folder.
+            BundleError: it holds nothing sound.
+        """
+        if name not in (names := self.names()):
+            raise unknown(self._kind, name, names)
+        with self._lock:  # two first requests must not load the same folder twice
+            stamp = _stamp(self.directory / name)
+            if name not in self._read or self._read[name][0] != stamp:
+                self._read[name] = stamp, self._content_or_fault(name)
+            content = self._read[name][1]
+        if isinstance(content, BundleError):
+            raise BundleError(str(content))
+        return content
+
+    def check(self) -> tuple[dict[str, T], dict[str, str]]:
+        """Everything that loads, and for all else the reason why it does not."""
+        found, faults = {}, {}
+        for name in self.names():
+            try:
+                found[name] = self.get(name)
+            except BundleError as error:
+                faults[name] = str(error)
+        return found, faults
+
+    def _content_or_fault(self, name: str) -> T | BundleError:
+        try:
+            return self._load(self.directory / name)
+        except BundleError as error:
+            _log.warning("%s %s is left out: %s", self._kind, name, error)
+            return error
+
+
+def _stamp(folder: Path) -> Stamp:
+    """What changes when a file of the folder does."""
+    found = ((path.name, path.stat()) for path in folder.iterdir())
+    return tuple(sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in found))
