@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -41,15 +41,15 @@ CPU = torch.device("cpu")
 
 
 def search_once(
-    folder: Path, space: str, dataset: str, method: str, seed: int, changes: Sequence[str]
+    folder: Path, preset: str, space: str, dataset: str, method: str, seed: int, changes: Sequence[str]
 ) -> dict[str, Any]:
-    """One search; its records, front and seconds, those of a teacher apart; none where it went on from before."""
-    settings = configure_search(method, "small", {"space": space, "dataset": dataset, "seed": seed}, changes)
+    """One search; its records, front and seconds of CPU, a teacher's apart; none where it went on from before."""
+    settings = configure_search(method, preset, {"space": space, "dataset": dataset, "seed": seed}, changes)
     images, fresh = load_images(settings.dataset, size=settings.size), not folder.exists()
-    start, teacher = perf_counter(), None
+    start, teacher = process_time(), None
     if isinstance(settings.method, DnadSettings):
         teacher = train_teacher(settings, images, folder / FOLDER, CPU)
-    taught = perf_counter()
+    taught = process_time()
     records = search(settings, images, folder, CPU, teacher=teacher, resume=True)
     return {
         "method": method,
@@ -58,14 +58,16 @@ def search_once(
         "front": len(derive(folder)),
         "collapsed": collapsed(records),
         "teacher_s": taught - start if fresh else None,
-        "seconds": perf_counter() - taught if fresh else None,
+        "seconds": process_time() - taught if fresh else None,
     }
 
 
-def train_once(folder: Path, space: str, dataset: str, arch: str, seed: int, changes: Sequence[str]) -> dict[str, Any]:
+def train_once(
+    folder: Path, preset: str, space: str, dataset: str, arch: str, seed: int, changes: Sequence[str]
+) -> dict[str, Any]:
     """One stand-alone training; what `train` says."""
     given = {"space": space, "dataset": dataset, "arch": arch, "seed": seed}
-    settings = configure_training("small", given, changes)
+    settings = configure_training(preset, given, changes)
     named = folder / f"{sha256(arch.encode()).hexdigest()[:12]}-{seed}"
     return train(settings, load_images(dataset, size=settings.size), named, CPU, resume=True)
 
@@ -92,6 +94,7 @@ def main() -> None:
     """Search, train alone, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="digits")
+    parser.add_argument("--preset", default="small")
     parser.add_argument("--space", default="darts-flexible")
     parser.add_argument("--methods", nargs="+", default=METHODS, metavar="NAME")
     parser.add_argument("--seeds", type=int, default=3)
@@ -107,10 +110,11 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the workers, whose libraries read it when they load
     chosen = [(method, seed) for method in args.methods for seed in range(args.seeds)]
     jobs = [
-        (args.folder / f"{method}-{seed}", args.space, args.dataset, method, seed, args.set) for method, seed in chosen
+        (args.folder / f"{method}-{seed}", args.preset, args.space, args.dataset, method, seed, args.set)
+        for method, seed in chosen
     ]
     searches = list(run_each(search_once, jobs, args.processes))
-    width = configure_training("small", {"space": args.space, "arch": ""}, args.train_set).width
+    width = configure_training(args.preset, {"space": args.space, "arch": ""}, args.train_set).width
     arms: list[tuple[str, int, int, str, int]] = []  # who, its seed, size, architecture, seed of the training
     for size in args.sizes:
         for found in searches:
@@ -121,7 +125,8 @@ def main() -> None:
         drawn = draw_sized(args.space, args.dataset, width, size, args.random, size)
         arms += [("random", number, size, arch.text, 0) for number, arch in enumerate(drawn)]
     trainings = [
-        (args.folder / "alone", args.space, args.dataset, text, seed, args.train_set) for _, _, _, text, seed in arms
+        (args.folder / "alone", args.preset, args.space, args.dataset, text, seed, args.train_set)
+        for _, _, _, text, seed in arms
     ]
     outcomes = [
         {"method": who, "seed": seed, "size": size, "training": training, **result}

@@ -26,7 +26,7 @@ supernet = typer.Typer(
 Folder = Annotated[Path, typer.Argument(help="Folder of a search.")]
 Scorer = Annotated[Path, typer.Argument(help="Folder of a supernet, of train or of search.")]
 Dataset = Annotated[str, typer.Option(help="digits, an .npz file, a folder of CIFAR, or a folder of pictures.")]
-Preset = Annotated[str, typer.Option(help="Settings to start from: small for two cores, paper for a GPU.")]
+Preset = Annotated[str, typer.Option(help="Settings to start from: small or cifar for two cores, paper for a GPU.")]
 Change = Annotated[list[str] | None, typer.Option("--set", help="One setting as name=value; repeatable.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1)]
 Device = Annotated[str, typer.Option(help="Where to train: cpu, cuda, cuda:1 …")]

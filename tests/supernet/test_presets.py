@@ -129,9 +129,9 @@ def test_what_is_no_setting_of_a_training_is_said(change, message):
 def test_unknown_names_are_answered_by_the_known_ones():
     with pytest.raises(UnknownNameError, match="unknown method 'nsga'; known: darts, dnad, fx-darts, snps"):
         search(method="nsga")
-    with pytest.raises(UnknownNameError, match="unknown preset 'large'; known: paper, small"):
+    with pytest.raises(UnknownNameError, match="unknown preset 'large'; known: cifar, paper, small"):
         search(preset="large")
-    with pytest.raises(UnknownNameError, match="unknown preset 'large'; known: paper, small"):
+    with pytest.raises(UnknownNameError, match="unknown preset 'large'; known: cifar, paper, small"):
         training(preset="large")
     with pytest.raises(UnknownNameError, match="unknown preset 'large'; known: paper, small"):
         configure_paths("large", {})
