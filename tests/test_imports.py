@@ -15,7 +15,7 @@ MODULES = {
 
 FLOORS = (
     ("crlso.exceptions", "crlso.files", "crlso.pareto"),
-    ("crlso.architecture",),
+    ("crlso.architecture", "crlso.settings"),
     ("crlso.graphs",),
     ("crlso.spaces",),
     ("crlso.tables", "crlso.networks"),

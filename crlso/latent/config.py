@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from crlso.exceptions import ProblemError, unknown
+from crlso.exceptions import unknown
+from crlso.settings import make_settings
 
 Momentum = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -110,17 +110,4 @@ def configure(preset: str, changes: Iterable[str] = ()) -> LatentConfig:
     """
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    settings = PRESETS[preset].model_dump()
-    for change in changes:
-        name, _, value = change.partition("=")
-        if name not in settings:
-            raise unknown("setting", name, settings)
-        try:
-            settings[name] = json.loads(value)
-        except ValueError:
-            settings[name] = value
-    try:
-        return LatentConfig.model_validate(settings)
-    except ValidationError as error:
-        faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
-        raise ProblemError(f"settings out of range: {faults}") from error
+    return make_settings(LatentConfig, PRESETS[preset].model_dump(), changes)

@@ -8,19 +8,15 @@ tenth and not by a hundredth, and the architecture parameters move fifty times a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
-from crlso.exceptions import ProblemError, unknown
+from crlso.exceptions import unknown
+from crlso.settings import make_settings
 from crlso.supernet.methods import METHODS
 from crlso.supernet.paths import PathSettings
 from crlso.supernet.searching import SearchSettings
 from crlso.supernet.standalone import TrainingSettings
-
-_Settings = TypeVar("_Settings", bound=BaseModel)
 
 _QUICK: dict[str, Any] = {
     "warmup": 5,
@@ -122,41 +118,18 @@ def configure_search(method: str, preset: str, given: Mapping[str, Any], changes
         raise unknown("preset", preset, SEARCHES)
     chosen = SEARCHES[preset][method]
     settings = {**chosen, **given, "method": {"name": method, **chosen.get("method", {})}}
-    return _validated(SearchSettings, settings, changes)
+    return make_settings(SearchSettings, settings, changes)
 
 
 def configure_training(preset: str, given: Mapping[str, Any], changes: Iterable[str] = ()) -> TrainingSettings:
     """The same for a stand-alone training."""
     if preset not in TRAININGS:
         raise unknown("preset", preset, TRAININGS)
-    return _validated(TrainingSettings, {**TRAININGS[preset], **given}, changes)
+    return make_settings(TrainingSettings, {**TRAININGS[preset], **given}, changes)
 
 
 def configure_paths(preset: str, given: Mapping[str, Any], changes: Iterable[str] = ()) -> PathSettings:
     """The same for a supernet that is trained by paths."""
     if preset not in PATHS:
         raise unknown("preset", preset, PATHS)
-    return _validated(PathSettings, {**PATHS[preset], **given}, changes)
-
-
-def _validated(model: type[_Settings], settings: dict[str, Any], changes: Iterable[str]) -> _Settings:
-    for change in changes:
-        name, equals, text = change.partition("=")
-        if not equals:
-            raise ProblemError(f"{change!r} is no change of a setting: write name=value")
-        *path, last = name.split(".")
-        inner = settings
-        for part in path:
-            if not isinstance(content := inner.get(part, {}), Mapping):
-                raise ProblemError(f"{name} is no setting: {part} is {content!r} and has none of its own")
-            inner[part] = dict(content)
-            inner = inner[part]
-        try:
-            inner[last] = json.loads(text)
-        except ValueError:
-            inner[last] = text
-    try:
-        return model.model_validate(settings)
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise ProblemError(f"settings out of range: {faults}") from error
+    return make_settings(PathSettings, {**PATHS[preset], **given}, changes)
