@@ -121,3 +121,21 @@ def latent():
     sizes = {"latent": 8, "hidden": 32, "decoder_hidden": 64, "members": 1, "icnn_hidden": 8}
     config = LatentConfig(epochs=6, batch=128, learning_rate=1e-2, population=3000, **sizes)
     return explore(get_space("nasbench201"), config)
+
+
+@pytest.fixture(scope="session")
+def save_digits():
+    """Writes forty digits to train on and thirty to test on to an `.npz` file, of ten classes or fewer."""
+    from crlso.supernet.sources import load_images
+
+    digits = load_images("digits")
+
+    def save(path, *, classes=10):
+        arrays = {}
+        for part, images, count in (("train", digits.train, 40), ("test", digits.test, 30)):
+            arrays[f"x_{part}"] = images.x[:count].permute(0, 2, 3, 1).numpy()
+            arrays[f"y_{part}"] = images.y[:count].numpy() % classes
+        np.savez(path, **arrays)
+        return path
+
+    return save

@@ -15,7 +15,6 @@ from crlso.search.history import read_history
 from crlso.search.registry import make_strategy
 from crlso.search.runner import run as search
 from crlso.spaces import get_space
-from crlso.supernet.sources import load_images
 from crlso.tables import Metric, Table, read_table, write_table
 
 SPACE = get_space("nasbench201")
@@ -37,15 +36,9 @@ def refused(result):
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """Forty digits to train on and thirty to test on."""
-    path, digits = tmp_path_factory.mktemp("data") / "few.npz", load_images("digits")
-    arrays = {}
-    for part, images, count in (("train", digits.train, 40), ("test", digits.test, 30)):
-        arrays[f"x_{part}"] = images.x[:count].permute(0, 2, 3, 1).numpy()
-        arrays[f"y_{part}"] = images.y[:count].numpy()
-    np.savez(path, **arrays)
-    return path
+def data(save_digits, tmp_path_factory):
+    """Path of a few digits."""
+    return save_digits(tmp_path_factory.mktemp("data") / "few.npz")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -52,16 +51,11 @@ def content(folder):
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """Forty digits to train on and thirty to test on."""
-    folder, digits = tmp_path_factory.mktemp("data"), load_images("digits")
-    for name, classes in (("few", 10), ("three", 3)):
-        arrays = {}
-        for part, images, count in (("train", digits.train, 40), ("test", digits.test, 30)):
-            arrays[f"x_{part}"] = images.x[:count].permute(0, 2, 3, 1).numpy()
-            arrays[f"y_{part}"] = images.y[:count].numpy() % classes
-        np.savez(folder / f"{name}.npz", **arrays)
-    return folder / "few.npz"
+def data(save_digits, tmp_path_factory):
+    """Path of a few digits, beside which lie the same of three classes."""
+    folder = tmp_path_factory.mktemp("data")
+    save_digits(folder / "three.npz", classes=3)
+    return save_digits(folder / "few.npz")
 
 
 def search_flags(data, *, accumulate=2):

@@ -24,15 +24,9 @@ FLEXIBLE = "darts-flexible-dnad@3"
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """Forty digits to train on and thirty to test on, as a file."""
-    path, digits = tmp_path_factory.mktemp("data") / "few.npz", load_images("digits")
-    arrays = {}
-    for part, images, count in (("train", digits.train, 40), ("test", digits.test, 30)):
-        arrays[f"x_{part}"] = images.x[:count].permute(0, 2, 3, 1).numpy()
-        arrays[f"y_{part}"] = images.y[:count].numpy()
-    np.savez(path, **arrays)
-    return path
+def data(save_digits, tmp_path_factory):
+    """Path of a few digits."""
+    return save_digits(tmp_path_factory.mktemp("data") / "few.npz")
 
 
 @pytest.fixture(scope="module")
