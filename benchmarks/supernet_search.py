@@ -22,6 +22,7 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from report import print_table, run_each, save
@@ -31,7 +32,7 @@ from crlso.supernet.derivation import collapsed, derive
 from crlso.supernet.methods import METHODS
 from crlso.supernet.methods.dnad import DnadSettings
 from crlso.supernet.presets import configure_search, configure_training
-from crlso.supernet.searching import flexible_space, search
+from crlso.supernet.searching import flexible_space, front, search
 from crlso.supernet.sources import load_images
 from crlso.supernet.standalone import count_costs, train
 from crlso.supernet.teachers import FOLDER, train_teacher
@@ -106,6 +107,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="of all runs")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the workers, whose libraries read it when they load
     chosen = [(method, seed) for method in args.methods for seed in range(args.seeds)]
@@ -136,6 +138,27 @@ def main() -> None:
     ]
     save(args.out, " ".join(["python", *sys.argv]), {"searches": searches, "trainings": outcomes})
     show(searches, outcomes, args.sizes)
+    if args.plot:
+        plot(args.plot, searches, outcomes)
+
+
+def plot(path: Path, searches: Sequence[dict[str, Any]], outcomes: Sequence[dict[str, Any]]) -> None:
+    """Fronts as the supernets score them, and what came of single architectures alone."""
+    figure, (within, alone) = plt.subplots(1, 2, figsize=(11, 4.2))
+    for number, method in enumerate([*dict.fromkeys(found["method"] for found in searches), "random"]):
+        look = {"color": "0.6" if method == "random" else f"C{number}", "marker": "o"}
+        for found in (found for found in searches if found["method"] == method):
+            best = sorted(front(found["records"]), key=lambda record: record["params"])
+            within.plot([one["params"] for one in best], [one["accuracy"] for one in best], markersize=3, **look)
+        here = [one for one in outcomes if one["method"] == method]
+        alone.scatter([one["params"] for one in here], [one["accuracy"] for one in here], label=method, **look)
+    within.set(title="in the supernet, images held out", ylabel="accuracy (%)")
+    alone.set(title="trained alone, test images", ylabel="accuracy (%)")
+    for axes in (within, alone):
+        axes.set(xlabel="params", xscale="log")
+    alone.legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
 
 
 def show(searches: Sequence[dict[str, Any]], outcomes: Sequence[dict[str, Any]], sizes: Sequence[int]) -> None:
