@@ -32,12 +32,13 @@ from crlso.supernet.derivation import collapsed, derive
 from crlso.supernet.methods import METHODS
 from crlso.supernet.methods.dnad import DnadSettings
 from crlso.supernet.presets import configure_search, configure_training
-from crlso.supernet.searching import flexible_space, front, search
+from crlso.supernet.searching import flexible_space, search
 from crlso.supernet.sources import load_images
 from crlso.supernet.standalone import count_costs, train
 from crlso.supernet.teachers import FOLDER, train_teacher
 
 NEAR = 0.05  # relative difference in params within which a random architecture is of a size
+KEPT = ("epoch", "accuracy", "params", "flops", "skips")  # of the record of an architecture, which is long
 CPU = torch.device("cpu")
 
 
@@ -56,7 +57,7 @@ def search_once(
         "method": method,
         "seed": seed,
         "records": records,
-        "front": len(derive(folder)),
+        "front": derive(folder),
         "collapsed": collapsed(records),
         "teacher_s": taught - start if fresh else None,
         "seconds": process_time() - taught if fresh else None,
@@ -131,11 +132,14 @@ def main() -> None:
         for _, _, _, text, seed in arms
     ]
     outcomes = [
-        {"method": who, "seed": seed, "size": size, "training": training, **result}
-        for (who, seed, size, _, training), result in zip(
+        {"method": who, "seed": seed, "size": size, "training": training, "architecture": text, **result}
+        for (who, seed, size, text, training), result in zip(
             arms, run_each(train_once, trainings, args.processes), strict=True
         )
     ]
+    for found in searches:
+        for rows in ("records", "front"):
+            found[rows] = [{key: record[key] for key in KEPT} for record in found[rows]]
     save(args.out, " ".join(["python", *sys.argv]), {"searches": searches, "trainings": outcomes})
     show(searches, outcomes, args.sizes)
     if args.plot:
@@ -148,14 +152,16 @@ def plot(path: Path, searches: Sequence[dict[str, Any]], outcomes: Sequence[dict
     for number, method in enumerate([*dict.fromkeys(found["method"] for found in searches), "random"]):
         look = {"color": "0.6" if method == "random" else f"C{number}", "marker": "o"}
         for found in (found for found in searches if found["method"] == method):
-            best = sorted(front(found["records"]), key=lambda record: record["params"])
-            within.plot([one["params"] for one in best], [one["accuracy"] for one in best], markersize=3, **look)
+            params, accuracies = zip(*((one["params"] / 1e3, one["accuracy"]) for one in found["front"]), strict=True)
+            within.plot(params, accuracies, markersize=3, **look)
         here = [one for one in outcomes if one["method"] == method]
-        alone.scatter([one["params"] for one in here], [one["accuracy"] for one in here], label=method, **look)
+        alone.scatter([one["params"] / 1e3 for one in here], [one["accuracy"] for one in here], label=method, **look)
     within.set(title="in the supernet, images held out", ylabel="accuracy (%)")
     alone.set(title="trained alone, test images", ylabel="accuracy (%)")
     for axes in (within, alone):
-        axes.set(xlabel="params", xscale="log")
+        axes.set(xlabel="params (thousands)", xscale="log")
+        for axis_format in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+            axis_format("{x:.0f}")
     alone.legend()
     figure.tight_layout()
     figure.savefig(path, dpi=110)
@@ -167,9 +173,9 @@ def show(searches: Sequence[dict[str, Any]], outcomes: Sequence[dict[str, Any]],
     for method in [*dict.fromkeys(found["method"] for found in searches), "random"]:
         own = [found for found in searches if found["method"] == method]
         row: list[Any] = [method]
-        for key in ("front", "seconds"):
-            known = [found[key] for found in own if found[key] is not None]
-            row.append(float(np.mean(known)) if known else "")
+        known = [found["seconds"] for found in own if found["seconds"] is not None]
+        row.append(", ".join(str(len(found["front"])) for found in own))
+        row.append(float(np.mean(known)) if known else "")
         for size in sizes:
             here = [one for one in outcomes if (one["method"], one["size"]) == (method, size)]
             accuracies = [one["accuracy"] for one in here]
