@@ -1,7 +1,7 @@
 r"""Does a supernet trained by single paths order NAS-Bench-201, and does a search by its score alone find good cells?
 
-Supernets are trained with several seeds (or taken from `--folder`, where each has one of its own and goes on). Each is
-compared with the measured accuracy of random cells that none was tuned on, beside a control that counts weights; then
+Supernets are trained with several seeds, each in several depths that score together (or taken from `--folder`, where
+each has a folder of its own and goes on). They are compared with the measured accuracy of random cells that none was tuned on, beside a control that counts weights; then
 `crlso` searches the whole space by the supernet's score and nothing else. What the search returns is looked up only at
 the end: the cell with the best score, the mean of the ten best, and the cell of the whole space of which the
 strategy's own model, told the scores, thinks most.
@@ -16,7 +16,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from time import perf_counter, process_time
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -43,21 +43,21 @@ FIGURES = ("kendall_tau", "spearman_rho", "regret_1", "regret_10")
 
 
 def rank_one(
-    folder: Path, images: str, table: Path, metric: str, seed: int, sample: int, changes: Sequence[str]
+    folders: dict[int, Path], images: str, table: Path, metric: str, seed: int, sample: int, changes: Sequence[str]
 ) -> dict[str, Any]:
-    """Train the supernet of a seed, or what is left to train of it, and rank random cells."""
-    settings = configure_paths("small", {"dataset": images, "seed": seed}, changes)
-    start = process_time()
-    trained = train_paths(
-        settings, load_images(settings.dataset, size=settings.size), folder, choose_device("cpu"), resume=True
-    )
-    between, evaluator = process_time(), OneShotEvaluator(folder)
+    """Train the supernets of a seed, by cells a stage, or what is left to train of them, and rank random cells."""
+    start, trained = process_time(), []
+    for cells, folder in folders.items():
+        settings = configure_paths("small", {"dataset": images, "seed": seed, "cells": cells}, changes)
+        data = load_images(settings.dataset, size=settings.size)
+        result = train_paths(settings, data, folder, choose_device("cpu"), resume=True)
+        trained.append({"settings": settings.model_dump(mode="json", exclude={"dataset"}), "loss": result["loss"]})
+    between, evaluator = process_time(), OneShotEvaluator(*folders.values())
     found = compare(evaluator, read_table(table, SPACE.name, [metric]), metric, sample=sample)
     top = found.truth[np.argsort(-found.guess, kind="stable")[:TOP]]
     return {
         "seed": seed,
-        "settings": settings.model_dump(mode="json", exclude={"dataset"}),
-        "loss": trained["loss"],
+        "supernets": trained,
         "train_cpu_s": between - start,
         "rank_cpu_s": process_time() - between,
         "figures": {
@@ -72,10 +72,10 @@ def rank_one(
 
 
 def search_one(
-    folder: Path, table: Path, metric: str, supernet: int, strategy: str, seed: int, budget: int
+    folders: Sequence[Path], table: Path, metric: str, supernet: int, strategy: str, seed: int, budget: int
 ) -> dict[str, Any]:
     """One search by a supernet's score; true values of what it found."""
-    start, evaluator = perf_counter(), OneShotEvaluator(folder)
+    start, evaluator = process_time(), OneShotEvaluator(*folders)
     asker = make_strategy(strategy, SPACE, seed=seed)
     history = run(asker, evaluator, budget=budget)
     truth = read_table(table, SPACE.name, [metric])
@@ -92,7 +92,7 @@ def search_one(
         "top_10": float(np.mean(values[:TOP])),
         "best_of_top_10": max(values[:TOP]),
         "believed": _value(truth, believed(asker).text, metric) if isinstance(asker, Crlso) else None,
-        "seconds": perf_counter() - start,
+        "seconds": process_time() - start,
     }
 
 
@@ -135,6 +135,9 @@ def main() -> None:
     parser.add_argument("--metric", required=True, help="its column that is the truth; more is better")
     parser.add_argument("--folder", type=Path, required=True, help="of the supernets, one below it each")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of supernets")
+    parser.add_argument(
+        "--cells", type=int, nargs="+", default=[1, 5], help="a stage, of supernets that score together"
+    )
     parser.add_argument("--set", action="append", default=[], help="one setting as name=value; repeatable")
     parser.add_argument("--sample", type=int, default=300, help="cells that are ranked")
     parser.add_argument("--strategies", nargs="+", default=["crlso", "random"])
@@ -143,17 +146,17 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    folders = {seed: args.folder / f"seed-{seed}" for seed in args.seeds}
+    folders = {seed: {n: args.folder / f"seed-{seed}-cells-{n}" for n in args.cells} for seed in args.seeds}
     results: dict[str, Any] = {"heaviest": heaviest(read_table(args.table, SPACE.name, [args.metric]), args.metric)}
     results |= {"supernets": [], "searches": []}
     common = (args.table, args.metric)
-    jobs = [(folder, args.images, *common, seed, args.sample, args.set) for seed, folder in folders.items()]
+    jobs = [(by_cells, args.images, *common, seed, args.sample, args.set) for seed, by_cells in folders.items()]
     for one in run_each(rank_one, jobs, args.processes):
         results["supernets"].append(one)
         save(args.out, " ".join(["python", *sys.argv]), results)
     searches = [
-        (folder, *common, supernet, strategy, seed, args.budget)
-        for supernet, folder in folders.items()
+        (tuple(by_cells.values()), *common, supernet, strategy, seed, args.budget)
+        for supernet, by_cells in folders.items()
         for strategy in args.strategies
         for seed in range(args.searches)
     ]

@@ -38,7 +38,10 @@ def search(
     dataset: Annotated[str | None, typer.Option(help="Name of a table that comes with crlso.")] = None,
     table: Annotated[Path | None, typer.Option(help="Your own table, CSV or Parquet, instead.")] = None,
     evaluator: Annotated[
-        str | None, typer.Option(help="Instead of a table, supernet:DIR scores with the weights of a supernet.")
+        list[str] | None,
+        typer.Option(
+            help="Instead of a table, supernet:DIR scores with the weights of a supernet; the mean of several."
+        ),
     ] = None,
     metric: Annotated[str | None, typer.Option(help="What to optimise; the table's first metric by default.")] = None,
     objective: Annotated[
@@ -57,16 +60,16 @@ def search(
     force: Annotated[bool, typer.Option("--force", help="Replace the result file.")] = False,
 ) -> None:
     """Search a table of measurements, each query one look-up in place of one training, or by a supernet's scores."""
-    if sum(source is not None for source in (dataset, table, evaluator)) != 1:
+    if sum(map(bool, (dataset, table, evaluator))) != 1:
         raise typer.BadParameter("give one of the three", param_hint="--dataset / --table / --evaluator")
     if objective and (metric or minimize):
         raise typer.BadParameter("give one of the two", param_hint="--metric, --minimize / --objective")
-    if evaluator is not None and (objective or metric or minimize):
+    if evaluator and (objective or metric or minimize):
         raise typer.BadParameter("a supernet has one metric: leave them out", param_hint="--metric / --objective")
     check_free(out, resume=resume, overwrite=force)
     limits, kept = _limits(limit or ())
     measured: TableEvaluator | OneShotEvaluator
-    if evaluator is not None:
+    if evaluator:
         measured = _supernet(evaluator, space, kept)
     else:
         measured = _looked_up(dataset, table, space, _aims(objective, metric, minimize), kept)
@@ -94,18 +97,21 @@ def search(
     _report(out, history)
 
 
-def _supernet(text: str, space: str, kept: Sequence[Constraint]) -> OneShotEvaluator:
-    """What `supernet:DIR` names."""
+def _supernet(texts: Sequence[str], space: str, kept: Sequence[Constraint]) -> OneShotEvaluator:
+    """What each `supernet:DIR` names."""
     from crlso.evaluators.one_shot import OneShotEvaluator
 
-    kind, _, folder = text.partition(":")
-    if kind != "supernet" or not folder:
-        raise ProblemError(f"{text!r} is no evaluator: write supernet:DIR, DIR the folder of a supernet")
+    folders = []
+    for text in texts:
+        kind, _, folder = text.partition(":")
+        if kind != "supernet" or not folder:
+            raise ProblemError(f"{text!r} is no evaluator: write supernet:DIR, DIR the folder of a supernet")
+        folders.append(Path(folder))
     if kept:
         raise ProblemError(f"a supernet does not measure {kept[0].metric}: set limits on params or flops")
-    found = OneShotEvaluator(Path(folder))
+    found = OneShotEvaluator(*folders)
     if found.space != get_space(space).name:
-        raise ProblemError(f"{folder} holds a supernet of {found.space}: search that space, not {space}")
+        raise ProblemError(f"{folders[0]} holds a supernet of {found.space}: search that space, not {space}")
     return found
 
 

@@ -24,7 +24,9 @@ supernet = typer.Typer(
 )
 
 Folder = Annotated[Path, typer.Argument(help="Folder of a search.")]
-Scorer = Annotated[Path, typer.Argument(help="Folder of a supernet, of train or of search.")]
+Scorers = Annotated[
+    list[Path], typer.Argument(help="Folder of a supernet, of train or of search; the mean of several.")
+]
 Dataset = Annotated[str, typer.Option(help="digits, an .npz file, a folder of CIFAR, or a folder of pictures.")]
 Preset = Annotated[str, typer.Option(help="Settings to start from: small or cifar for two cores, paper for a GPU.")]
 Change = Annotated[list[str] | None, typer.Option("--set", help="One setting as name=value; repeatable.")]
@@ -190,7 +192,7 @@ def train_by_paths(
 
 @supernet.command("evaluate")
 def evaluate(
-    folder: Scorer,
+    folders: Scorers,
     arch: Annotated[list[str], typer.Option(help="In the space's own notation; repeatable.")],
     device: Device = "cpu",
     threads: Threads = 1,
@@ -202,7 +204,7 @@ def evaluate(
     from crlso.supernet.devices import choose_device
 
     torch.set_num_threads(threads)
-    evaluator = OneShotEvaluator(folder, device=choose_device(device))
+    evaluator = OneShotEvaluator(*folders, device=choose_device(device))
     space, grid = get_space(evaluator.space), Grid("loss", "accuracy", "architecture", box=None)
     for one in map(space.parse, arch):
         accuracy, loss = evaluator.score(one)
@@ -212,7 +214,7 @@ def evaluate(
 
 @supernet.command("rank")
 def rank_table(
-    folder: Scorer,
+    folders: Scorers,
     table: Annotated[Path, typer.Option(help="Measured architectures, CSV or Parquet.")],
     metric: Annotated[str, typer.Option(help="The table's column that is the truth.")],
     sample: Annotated[int, typer.Option(min=1, help="Random rows to score.")] = 300,
@@ -232,10 +234,10 @@ def rank_table(
     from crlso.tables import Metric, read_table
 
     torch.set_num_threads(threads)
-    evaluator = OneShotEvaluator(folder, device=choose_device(device))
+    evaluator = OneShotEvaluator(*folders, device=choose_device(device))
     measured = read_table(table, evaluator.space, [Metric(metric, "min") if minimize else metric])
     with progress_bar(MofNCompleteColumn()) as bar:
-        task = bar.add_task(folder.name, total=sample)
+        task = bar.add_task(evaluator.name, total=sample)
         found = compare(
             evaluator, measured, metric, sample=sample, seed=seed, progress=lambda n: bar.update(task, completed=n)
         )

@@ -5,7 +5,9 @@ that of the canonical one. `crlso.supernet.searching` leaves one of a flexible s
 weights, and statistics are estimated anew; there only what the search let live has a value, and twins, which stand on
 other pairs, may differ.
 
-A value is a guess: how well it orders architectures measures `crlso.evaluators.agreement`.
+Supernets of one space can score together, as a shallow and a deep one of NAS-Bench-201, which know different things
+(docs/results/supernet_rank.md). A value is a guess: how well it orders architectures measures
+`crlso.evaluators.agreement`.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import math
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from pydantic import ValidationError
@@ -40,10 +43,10 @@ LOSS = Metric("one_shot_loss", "min", unit="nats", source="a supernet's weights"
 
 
 class OneShotEvaluator:
-    """Scores architectures by a supernet that a folder holds.
+    """Scores architectures by a supernet that a folder holds, or by the mean over several.
 
     Attributes:
-        name: of the folder.
+        name: of the folders.
         space: name of the architectures' space.
         metrics: `LOSS` alone.
         reference: no loss is larger.
@@ -54,44 +57,43 @@ class OneShotEvaluator:
     reference = (math.inf,)
     candidates = None
 
-    def __init__(self, folder: Path, *, device: torch.device | str = "cpu") -> None:
-        """Load supernet and images.
+    def __init__(self, *folders: Path, device: torch.device | str = "cpu") -> None:
+        """Load supernets and images.
 
         Args:
-            folder: of `train_paths`, or of a search in a flexible space.
+            folders: of `train_paths`, or of searches in a flexible space; at least one.
             device: where to score.
 
         Raises:
-            ProblemError: it holds no supernet, or not all that it needs.
-            DataError: the images that its settings name are not there.
+            ProblemError: one holds no supernet, or not all that it needs, or they are of different spaces.
+            DataError: the images that their settings name are not there.
         """
-        self.name, self._folder = folder.name, folder
-        self._settings = read_settings(folder)
-        self.space, place = str(self._settings.get("space")), torch.device(device)
-        self._images = load_images(self._settings.get("dataset", ""), size=self._settings.get("size"))
-        load = _of_a_search if "method" in self._settings else _of_paths
-        self._score = load(folder, self._images, place)
-        self._file = folder / (CHECKPOINT if "method" in self._settings else WEIGHTS)
+        self.name = "+".join(folder.name for folder in folders)
+        self._members = tuple(_Member(folder, torch.device(device)) for folder in folders)
+        spaces = {member.space: folder for member, folder in zip(self._members, folders, strict=True)}
+        if len(spaces) > 1:
+            said = ", ".join(f"{folder} of {space}" for space, folder in spaces.items())
+            raise ProblemError(f"supernets of one space can score together; these are {said}")
+        (self.space,) = spaces
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of settings, weights and images."""
-        found = hashlib.sha256(json.dumps(self._settings, sort_keys=True).encode())
-        found.update(self._file.read_bytes())
-        for part in (self._images.train, self._images.test):
-            found.update(part.x.numpy().tobytes())
-            found.update(part.y.numpy().tobytes())
+        found = hashlib.sha256()
+        for member in self._members:
+            member.digest(found)
         return found.hexdigest()
 
     def score(self, arch: Architecture) -> Score:
-        """Accuracy (percent) and loss (nats) with the supernet's weights.
+        """Accuracy (percent) and loss (nats) with the supernets' weights, the mean over all supernets.
 
         Raises:
             ProblemError: it is of another space, or some of it died in the search.
         """
         if arch.space != self.space:
             raise ProblemError(f"{self.name} is a supernet of {self.space}, and {arch.text} is of {arch.space}")
-        return self._score(arch)
+        accuracies, losses = zip(*(member.score(arch) for member in self._members), strict=True)
+        return Score(fmean(accuracies), fmean(losses))
 
     def evaluate(self, arch: Architecture) -> tuple[float, ...]:
         """The loss.
@@ -100,6 +102,26 @@ class OneShotEvaluator:
             ProblemError: as `score` does.
         """
         return (self.score(arch).loss,)
+
+
+class _Member:
+    """One of the supernets."""
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        self._settings = read_settings(folder)
+        self.space = str(self._settings.get("space"))
+        self._images = load_images(self._settings.get("dataset", ""), size=self._settings.get("size"))
+        searched = "method" in self._settings
+        self.score = (_of_a_search if searched else _of_paths)(folder, self._images, device)
+        self._file = folder / (CHECKPOINT if searched else WEIGHTS)
+
+    def digest(self, found: hashlib._Hash) -> None:
+        """Take in all that a score depends on."""
+        found.update(json.dumps(self._settings, sort_keys=True).encode())
+        found.update(self._file.read_bytes())
+        for part in (self._images.train, self._images.test):
+            found.update(part.x.numpy().tobytes())
+            found.update(part.y.numpy().tobytes())
 
 
 def _of_paths(folder: Path, images: Images, device: torch.device) -> Callable[[Architecture], Score]:

@@ -146,6 +146,19 @@ def test_equal_digests_mean_equal_weights_settings_and_images(paths, data, tmp_p
     assert len({expected, *others}) == 4
 
 
+def test_supernets_of_one_space_score_by_their_mean(paths, flexible, data, tmp_path):
+    deep = tmp_path / "deep"
+    settings = PathSettings(dataset=str(data), width=2, cells=2, batch=8, epochs=1, seed=1)
+    train_paths(settings, load_images(data), deep, CPU)
+    single, both = [OneShotEvaluator(folder) for folder in (paths, deep)], OneShotEvaluator(paths, deep)
+    for arch in SPACE.sample(3, np.random.default_rng(0)):
+        assert both.score(arch) == pytest.approx(np.mean([one.score(arch) for one in single], axis=0))
+    assert both.name == "trained+deep"
+    assert len({both.digest, *(one.digest for one in single)}) == 3
+    with pytest.raises(ProblemError, match=r"trained of nasbench201, .*found of darts-flexible-dnad@3"):
+        OneShotEvaluator(paths, flexible)
+
+
 def test_what_is_no_supernet_of_the_architecture_is_refused(paths, flexible, tmp_path):
     with pytest.raises(ProblemError, match=r"a supernet of nasbench201, and .* is of darts-flexible-dnad@3"):
         OneShotEvaluator(paths).evaluate(get_space(FLEXIBLE).sample(1, np.random.default_rng(0))[0])
