@@ -1,10 +1,10 @@
 r"""Do supernets trained by single paths order NAS-Bench-201, and does a search by their score alone find good cells?
 
 Supernets are trained with several seeds, with one and with five cells a stage, which score together (or are taken from
-`--folder`, where each has a folder of its own and goes on). They are compared with the measured accuracy of random cells
-that none was tuned on, beside a control that counts weights; then `crlso` searches the whole space by their score and
-nothing else. What the search returns is looked up only at the end: the cell with the best score, the mean of the ten
-best, and the cell of the whole space of which the strategy's own model, told the scores, thinks most.
+`--folder`, where each has a folder of its own and goes on). They are compared with the measured accuracy of random
+cells that none was tuned on, beside a control that counts weights; then `crlso` searches the whole space by their score
+and nothing else. What the search returns is looked up only at the end: the cell with the best score, the mean of the
+ten best, and the cell of the whole space of which the strategy's own model, told the scores, thinks most.
 
     python benchmarks/supernet_rank.py --images cifar10.npz --table nasbench201.csv --metric cifar10_test_200ep \
         --folder runs/rank --out docs/results/supernet_rank.json
