@@ -43,7 +43,7 @@ LOSS = Metric("one_shot_loss", "min", unit="nats", source="a supernet's weights"
 
 
 class OneShotEvaluator:
-    """Scores architectures by a supernet that a folder holds, or by the mean over several.
+    """Scores architectures by a supernet that a folder holds, or by several together.
 
     Attributes:
         name: of the folders.
@@ -85,7 +85,10 @@ class OneShotEvaluator:
         return found.hexdigest()
 
     def score(self, arch: Architecture) -> Score:
-        """Accuracy (percent) and loss (nats) with the supernets' weights, the mean over all supernets.
+        """Accuracy (percent) and loss (nats) with the supernets' weights.
+
+        Of several supernets it is the mean accuracy and the geometric mean of the losses, since a deep supernet has
+        larger ones throughout.
 
         Raises:
             ProblemError: it is of another space, or some of it died in the search.
@@ -93,7 +96,7 @@ class OneShotEvaluator:
         if arch.space != self.space:
             raise ProblemError(f"{self.name} is a supernet of {self.space}, and {arch.text} is of {arch.space}")
         accuracies, losses = zip(*(member.score(arch) for member in self._members), strict=True)
-        return Score(fmean(accuracies), fmean(losses))
+        return Score(fmean(accuracies), math.prod(losses) ** (1 / len(losses)))
 
     def evaluate(self, arch: Architecture) -> tuple[float, ...]:
         """The loss.
