@@ -39,9 +39,7 @@ def search(
     table: Annotated[Path | None, typer.Option(help="Your own table, CSV or Parquet, instead.")] = None,
     evaluator: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Instead of a table, supernet:DIR scores with the weights of a supernet; the mean of several."
-        ),
+        typer.Option(help="Instead of a table, supernet:DIR scores with the weights of a supernet, or of several."),
     ] = None,
     metric: Annotated[str | None, typer.Option(help="What to optimise; the table's first metric by default.")] = None,
     objective: Annotated[

@@ -25,7 +25,7 @@ supernet = typer.Typer(
 
 Folder = Annotated[Path, typer.Argument(help="Folder of a search.")]
 Scorers = Annotated[
-    list[Path], typer.Argument(help="Folder of a supernet, of train or of search; the mean of several.")
+    list[Path], typer.Argument(help="Folder of a supernet, of train or of search; several score together.")
 ]
 Dataset = Annotated[str, typer.Option(help="digits, an .npz file, a folder of CIFAR, or a folder of pictures.")]
 Preset = Annotated[str, typer.Option(help="Settings to start from: small or cifar for two cores, paper for a GPU.")]

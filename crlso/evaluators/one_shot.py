@@ -79,10 +79,7 @@ class OneShotEvaluator:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of settings, weights and images."""
-        found = hashlib.sha256()
-        for member in self._members:
-            member.digest(found)
-        return found.hexdigest()
+        return hashlib.sha256(b"".join(member.digest() for member in self._members)).hexdigest()
 
     def score(self, arch: Architecture) -> Score:
         """Accuracy (percent) and loss (nats) with the supernets' weights.
@@ -118,13 +115,14 @@ class _Member:
         self.score = (_of_a_search if searched else _of_paths)(folder, self._images, device)
         self._file = folder / (CHECKPOINT if searched else WEIGHTS)
 
-    def digest(self, found: hashlib._Hash) -> None:
-        """Take in all that a score depends on."""
-        found.update(json.dumps(self._settings, sort_keys=True).encode())
+    def digest(self) -> bytes:
+        """SHA-256 of all that a score depends on."""
+        found = hashlib.sha256(json.dumps(self._settings, sort_keys=True).encode())
         found.update(self._file.read_bytes())
         for part in (self._images.train, self._images.test):
             found.update(part.x.numpy().tobytes())
             found.update(part.y.numpy().tobytes())
+        return found.digest()
 
 
 def _of_paths(folder: Path, images: Images, device: torch.device) -> Callable[[Architecture], Score]:
