@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from crlso.exceptions import BundleError, unknown
 
@@ -24,12 +24,16 @@ class Folders(Generic[T]):
     Args:
         directory: holds the folders; it may gain some, or come into being, while the service runs.
         load: reads one folder and raises BundleError when it cannot.
+
+    Attributes:
         kind: what a folder holds, as messages call it.
     """
 
-    def __init__(self, directory: Path, load: Callable[[Path], T], kind: str) -> None:
+    kind: ClassVar[str]
+
+    def __init__(self, directory: Path, load: Callable[[Path], T]) -> None:
         self.directory = directory
-        self._load, self._kind = load, kind
+        self._load = load
         self._read: dict[str, tuple[Stamp, T | BundleError]] = {}
         self._lock = Lock()
 
@@ -47,7 +51,7 @@ class Folders(Generic[T]):
             BundleError: it holds nothing sound.
         """
         if name not in (names := self.names()):
-            raise unknown(self._kind, name, names)
+            raise unknown(self.kind, name, names)
         with self._lock:  # two first requests must not load the same folder twice
             stamp = _stamp(self.directory / name)
             if name not in self._read or self._read[name][0] != stamp:
@@ -71,7 +75,7 @@ class Folders(Generic[T]):
         try:
             return self._load(self.directory / name)
         except BundleError as error:
-            _log.warning("%s %s is left out: %s", self._kind, name, error)
+            _log.warning("%s %s is left out: %s", self.kind, name, error)
             return error
 
 

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 from crlso.exceptions import BundleError, ProblemError, unknown
-from crlso.latent.bundle import load_bundle
 from crlso.latent.model import Model
 from crlso.spaces import space_names
 from service.folders import Folders
 
 
 class Registry(Folders[Model]):
-    """Models by name, or the one that a space has.
+    """Models by name, or the one that a space has."""
 
-    Args:
-        directory: holds the bundles.
-        load: reads one bundle and raises BundleError when it cannot.
-    """
-
-    def __init__(self, directory: Path, load: Callable[[Path], Model] = load_bundle) -> None:
-        super().__init__(directory, load, "model")
+    kind = "model"
 
     def resolve(self, space: str, name: str | None) -> Model:
         """The model that a request means.

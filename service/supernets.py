@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from typing import Protocol
@@ -61,15 +60,9 @@ def load_supernet(folder: Path) -> Scorer:
 
 
 class Supernets(Folders[Scorer]):
-    """Supernets by name.
+    """Supernets by name."""
 
-    Args:
-        directory: holds the runs.
-        load: reads one run and raises BundleError when it cannot.
-    """
-
-    def __init__(self, directory: Path, load: Callable[[Path], Scorer] = load_supernet) -> None:
-        super().__init__(directory, load, "supernet")
+    kind = "supernet"
 
     def resolve(self, evaluator: str, space: str) -> Scorer:
         """The supernet that a request means.

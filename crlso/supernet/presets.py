@@ -25,6 +25,7 @@ _QUICK: dict[str, Any] = {
     "controller": {"gamma": 1e-2, "growth": 1.1, "relaxation": 0.9, "rate": 3.0, "patience": 4},
 }
 _BRIEF = {**_QUICK, "warmup": 2, "controller": {**_QUICK["controller"], "rate": 1.2}}
+_TAUGHT = {"enough": 4.6, "teacher_width": 16, "teacher_learning_rate": 0.1}
 _CIFAR: dict[str, Any] = {"size": 16, "width": 8, "batch": 96, "record_every": 10, "epochs": 10}
 _SMALL: dict[str, Any] = {"width": 8, "batch": 128, "record_every": 3}
 SEARCHES: dict[str, dict[str, dict[str, Any]]] = {
@@ -35,13 +36,7 @@ SEARCHES: dict[str, dict[str, dict[str, Any]]] = {
         "dnad": {
             **_SMALL,
             "epochs": 36,
-            "method": {
-                **_QUICK,
-                "enough": 4.6,
-                "teacher_width": 16,
-                "teacher_epochs": 20,
-                "teacher_learning_rate": 0.1,
-            },
+            "method": {**_QUICK, **_TAUGHT, "teacher_epochs": 20},
         },
     },
     "cifar": {
@@ -50,13 +45,7 @@ SEARCHES: dict[str, dict[str, dict[str, Any]]] = {
         "snps": {**_CIFAR, "method": {**_BRIEF, "enough": 4.6}},
         "dnad": {
             **_CIFAR,
-            "method": {
-                **_BRIEF,
-                "enough": 4.6,
-                "teacher_width": 16,
-                "teacher_epochs": 8,
-                "teacher_learning_rate": 0.1,
-            },
+            "method": {**_BRIEF, **_TAUGHT, "teacher_epochs": 8},
         },
     },
     "paper": {
@@ -68,17 +57,10 @@ SEARCHES: dict[str, dict[str, dict[str, Any]]] = {
 }
 """Of searches, by preset and method."""
 
+_ALONE: dict[str, Any] = {"width": 8, "batch": 96, "learning_rate": 0.1, "auxiliary": 0.0, "drop_path": 0.0}
 TRAININGS: dict[str, dict[str, Any]] = {
-    "small": {"width": 8, "batch": 96, "epochs": 25, "learning_rate": 0.1, "auxiliary": 0.0, "drop_path": 0.0},
-    "cifar": {
-        "size": 16,
-        "width": 8,
-        "batch": 96,
-        "epochs": 10,
-        "learning_rate": 0.1,
-        "auxiliary": 0.0,
-        "drop_path": 0.0,
-    },
+    "small": {**_ALONE, "epochs": 25},
+    "cifar": {**_ALONE, "size": 16, "epochs": 10},
     "paper": {},
 }
 """Of stand-alone trainings; the paper's are 600 epochs of DARTS."""

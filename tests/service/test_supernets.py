@@ -11,7 +11,7 @@ from crlso.exceptions import BundleError
 from crlso.spaces import get_space
 from crlso.supernet.paths import PathSettings, train_paths
 from crlso.supernet.sources import load_images
-from service.supernets import Supernets
+from service.supernets import Supernets, load_supernet
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,10 @@ def directory(tmp_path_factory):
 
 def test_scores_as_the_evaluator_does_and_alike_in_all_threads(directory):
     cells = get_space("nasbench201").sample(4, np.random.default_rng(0))
-    scorer, alone = Supernets(directory).resolve("supernet:paths", "nasbench201"), OneShotEvaluator(directory / "paths")
+    scorer, alone = (
+        Supernets(directory, load_supernet).resolve("supernet:paths", "nasbench201"),
+        OneShotEvaluator(directory / "paths"),
+    )
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(scorer.score, cells * 3))
     assert found == [alone.score(cell) for cell in cells] * 3
@@ -34,7 +37,7 @@ def test_scores_as_the_evaluator_does_and_alike_in_all_threads(directory):
 
 
 def test_a_folder_without_a_supernet_is_a_broken_one(directory):
-    found, faults = Supernets(directory).check()
+    found, faults = Supernets(directory, load_supernet).check()
     assert (list(found), list(faults)) == (["paths"], ["empty"])
     with pytest.raises(BundleError, match="holds no run of a supernet"):
-        Supernets(directory).get("empty")
+        Supernets(directory, load_supernet).get("empty")
