@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -19,7 +20,13 @@ from service.middleware import BodyLimit, RequestId
 from service.registry import Registry
 from service.routes import catalogue, health
 from service.routes import optimize as optimization
+from service.routes import studies as study_paths
+from service.security import Guard, SecurityHeaders
 from service.settings import Settings
+from service.store.database import Database
+from service.store.keys import KeyStore
+from service.store.studies import StudyStore
+from service.studies.desk import Desk
 from service.supernets import Scorer, Supernets, load_supernet
 from service.workers import Workers
 
@@ -40,11 +47,16 @@ def create_app(
     """
     registry, supernets = Registry(settings.models, load), Supernets(settings.supernets, load_scorer)
     workers = Workers(settings.workers, settings.max_waiting)
+    database = Database(settings.database)
+    studies, keys = StudyStore(database), KeyStore(database)
+    desk = Desk(studies, workers)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(database.migrate)
         yield
         workers.close()
+        database.close()
 
     app = FastAPI(
         title="crlso",
@@ -56,9 +68,18 @@ def create_app(
     )
     app.state.registry = registry
     app.include_router(optimization.make_router(registry, supernets, workers, solve))
+    app.include_router(study_paths.make_router(studies, desk, keys, settings.wait))
     app.include_router(catalogue.make_router(registry, supernets))
     app.include_router(health.make_router(registry))
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        Guard,
+        keys=keys if settings.keyed else None,
+        rate=settings.rate,
+        burst=settings.burst,
+        local=not settings.keyless,
+    )
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestId)
     problems.install(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
