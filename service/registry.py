@@ -58,6 +58,7 @@ def known_space(space: str) -> str:
     Raises:
         UnknownNameError: there is no such space.
     """
-    if space not in space_names():
+    family, at, depth = space.partition("@")
+    if family not in space_names() or (at and not depth.isdecimal()):
         raise unknown("space", space, space_names())
     return space

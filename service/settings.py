@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     rate: float = Field(200.0, gt=0, description="requests a second that a caller may make on average")
     burst: int = Field(400, ge=1, description="requests that a caller may make at once")
     max_jobs: int = Field(100, ge=1, description="jobs of a caller that may be queued or running")
+    images: Path = Field(Path("images"), description="directory of the image data that jobs may name")
+    device: str = Field("cpu", description="where jobs train, as torch names it")
+    job_threads: int = Field(1, ge=1, description="of the CPU, for each job")
     slots: int = Field(1, ge=1, description="jobs that run at the same time")
     lease: float = Field(15.0, gt=0, description="seconds without a heartbeat after which a job's worker is given up")
     max_losses: int = Field(3, ge=1, description="workers that a job may lose before it has failed")
@@ -38,6 +41,11 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(4 * 2**20, ge=1, description="larger request bodies are answered 413")
     workers: int = Field(os.cpu_count() or 1, ge=1, description="optimisations that run at the same time")
     max_waiting: int = Field(32, ge=0, description="optimisations that may wait for a worker; more are answered 503")
+
+    def environment(self) -> dict[str, str]:
+        """What a process needs to have the same settings."""
+        known = {name: value for name, value in self if value is not None}
+        return {f"CRLSO_{name.upper()}": str(value) for name, value in known.items()}
 
     @property
     def database(self) -> str:

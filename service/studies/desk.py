@@ -16,10 +16,9 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 
 from crlso.architecture import Architecture
-from crlso.evaluators.costs import COSTS
 from crlso.exceptions import ProblemError
 from crlso.search.history import Asked, History, Plan
-from crlso.search.limits import within
+from crlso.search.limits import allowed
 from crlso.search.registry import make_strategy
 from crlso.search.runner import question
 from crlso.search.strategy import Strategy
@@ -182,14 +181,7 @@ def strategy_of(plan: StudyPlan) -> Strategy:
         ProblemError: it does not take so many metrics, or nothing keeps the limits.
     """
     space = get_space(known_space(plan.space))
-    candidates: list[Architecture] | None = None
-    if plan.limits:
-        for limit in plan.limits:
-            if limit.metric not in COSTS:
-                raise ProblemError(f"no limit can be set on {limit.metric!r}: limits are on {', '.join(COSTS)}")
-        if not space.enumerable:
-            raise ProblemError(f"{space.name} is too large to list what keeps the limits: leave them out")
-        candidates = within(list(space.enumerate()), plan.limits)
+    candidates = allowed(space, plan.limits)
     return make_strategy(plan.strategy, space, seed=plan.seed, candidates=candidates, objectives=len(plan.metrics))
 
 
