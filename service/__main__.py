@@ -9,11 +9,11 @@ import sys
 
 import typer
 import uvicorn
-from pydantic import ValidationError
 
 from service.app import create_app
+from service.commands import read_settings
 from service.registry import Registry
-from service.settings import Settings
+from service.store.database import SettingError
 
 _PATIENCE = 30  # seconds that requests under way have when the service is told to end
 
@@ -45,13 +45,12 @@ class Server(uvicorn.Server):
 
 def main() -> None:
     """Serve until interrupted."""
+    settings = read_settings()
     try:
-        settings = Settings()
-    except ValidationError as error:
-        for fault in error.errors():
-            typer.echo(f"CRLSO_{str(fault['loc'][0]).upper()}: {fault['msg']}", err=True)
+        app = create_app(settings)
+    except SettingError as error:
+        typer.echo(f"CRLSO_DATABASE_URL: {error}", err=True)
         sys.exit(2)
-    app = create_app(settings)
     config = uvicorn.Config(app, host=settings.host, port=settings.port, timeout_graceful_shutdown=_PATIENCE)
     Server(config, app.state.registry, app.state.closing).run()
 

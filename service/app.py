@@ -116,9 +116,9 @@ def _document(app: FastAPI) -> dict[str, Any]:
             for operation in methods.values():
                 for status, response in operation["responses"].items():
                     if not status.startswith("2"):
-                        content = response["content"]
-                        content[problems.MEDIA_TYPE] = content.pop("application/json") | content.get(
-                            problems.MEDIA_TYPE, {}
-                        )
+                        found = {
+                            kind: value for content in response["content"].values() for kind, value in content.items()
+                        }
+                        response["content"] = {problems.MEDIA_TYPE: found}
         app.openapi_schema = document
     return app.openapi_schema
