@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,14 @@ from service import problems
 from service.executors.local import LocalExecutor
 from service.jobs.dispatcher import Dispatcher
 from service.jobs.kinds.base import Catalogue
+from service.metrics import Measured, Metrics
 from service.middleware import BodyLimit, RequestId
 from service.registry import Registry
 from service.routes import catalogue, health
 from service.routes import jobs as job_paths
 from service.routes import optimize as optimization
 from service.routes import studies as study_paths
+from service.schemas import OptimizeRequest, OptimizeResponse
 from service.security import Guard, SecurityHeaders
 from service.settings import Settings
 from service.solving import Solve, answer
@@ -53,9 +54,11 @@ def create_app(
         load_scorer: reads a folder of a supernet.
     """
     registry, supernets = Registry(settings.models, load), Supernets(settings.supernets, load_scorer)
-    workers = Workers(settings.workers, settings.max_waiting)
+    metrics = Metrics()
+    workers = Workers(settings.workers, settings.max_waiting, metrics.worked_on)
     database = Database(settings.database)
     studies, jobs, keys = StudyStore(database), JobStore(database), KeyStore(database)
+    metrics.observe(registry, jobs)
     desk = Desk(studies, workers)
     dispatcher = Dispatcher(
         jobs,
@@ -85,12 +88,15 @@ def create_app(
         redoc_url=None,
     )
     app.state.registry, app.state.closing = registry, closing
-    solved = partial(answer, registry=registry, supernets=supernets, solve=solve)
+
+    def solved(request: OptimizeRequest) -> OptimizeResponse:
+        return metrics.proposed(answer(request, registry, supernets, solve))
+
     app.include_router(optimization.make_router(solved, workers, jobs, settings.wait, settings.max_jobs))
     app.include_router(job_paths.make_router(jobs, Catalogue(registry, supernets), keys, settings.max_jobs, closing))
     app.include_router(study_paths.make_router(studies, desk, keys, settings.wait))
     app.include_router(catalogue.make_router(registry, supernets))
-    app.include_router(health.make_router(registry))
+    app.include_router(health.make_router(registry, metrics, database.check))
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(
         Guard,
@@ -100,6 +106,7 @@ def create_app(
         local=not settings.keyless,
     )
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Measured, tell=metrics.requested)
     app.add_middleware(RequestId)
     problems.install(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]

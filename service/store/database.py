@@ -116,6 +116,15 @@ class Database:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
+    def check(self) -> None:
+        """Find out whether the record can be reached.
+
+        Raises:
+            StoreError: it cannot.
+        """
+        with self.reading() as connection:
+            connection.execute(text("SELECT count(*) FROM alembic_version"))
+
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()

@@ -38,7 +38,11 @@ def test_document(client):
     assert document["openapi"].startswith("3.1")
     assert document["info"]["version"] == version("crlso")
     assert {"/optimize", "/v1/optimize", "/v1/spaces", "/v1/models", "/v1/models/{name}"} <= set(document["paths"])
-    others = {"/v1/jobs/{job}/log": "text/plain", "/v1/jobs/{job}/events": "text/event-stream"}
+    others = {
+        "/v1/jobs/{job}/log": "text/plain",
+        "/v1/jobs/{job}/events": "text/event-stream",
+        "/metrics": "text/plain",
+    }
     for path, methods in document["paths"].items():
         for operation in methods.values():
             for status, response in operation["responses"].items():
