@@ -24,6 +24,7 @@ from service.middleware import BodyLimit, RequestId
 from service.registry import Registry
 from service.routes import catalogue, health
 from service.routes import jobs as job_paths
+from service.routes import models as model_paths
 from service.routes import optimize as optimization
 from service.routes import studies as study_paths
 from service.schemas import OptimizeRequest, OptimizeResponse
@@ -53,7 +54,7 @@ def create_app(
         solve: answers a problem with a model; deterministic, and safe to call from several threads.
         load_scorer: reads a folder of a supernet.
     """
-    registry, supernets = Registry(settings.models, load), Supernets(settings.supernets, load_scorer)
+    registry, supernets = Registry(settings.models, load, settings.defaults), Supernets(settings.supernets, load_scorer)
     metrics = Metrics()
     workers = Workers(settings.workers, settings.max_waiting, metrics.worked_on)
     database = Database(settings.database)
@@ -95,9 +96,10 @@ def create_app(
     app.include_router(optimization.make_router(solved, workers, jobs, settings.wait, settings.max_jobs))
     app.include_router(job_paths.make_router(jobs, Catalogue(registry, supernets), keys, settings.max_jobs, closing))
     app.include_router(study_paths.make_router(studies, desk, keys, settings.wait))
+    app.include_router(model_paths.make_router(registry, keys, settings.max_upload_bytes))
     app.include_router(catalogue.make_router(registry, supernets))
     app.include_router(health.make_router(registry, metrics, database.check))
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, uploads=settings.max_upload_bytes)
     app.add_middleware(
         Guard,
         keys=keys if settings.keyed else None,
