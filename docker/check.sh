@@ -128,17 +128,7 @@ within 'mkdir -p /data/models; crlso train --space nasbench201 --dataset cifar10
 say "model trained"
 
 # Reachable from elsewhere, the service needs keys.
-if within 'crlso service --help >/dev/null 2>&1' 2>/dev/null; then
-    key=$(within 'crlso service keys create --name check --scope admin' | grep -o 'crlso_[A-Za-z0-9_-]*')
-else # until there is such a command
-    key=$(within 'python -c "
-from service.settings import Settings
-from service.store.database import Database
-from service.store.keys import KeyStore
-database = Database(Settings().database)
-database.migrate()
-print(KeyStore(database).create(\"check\", \"admin\")[1])"')
-fi
+key=$(within 'crlso service keys create --name check --scope admin')
 
 within "echo \$\$ >/data/pid; exec $command" >"$work/service.log" 2>&1 &
 service=$!

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from service.settings import Settings
+
 DOCKER = Path(__file__).parents[2] / "docker"
 FILES = ("compose.yaml", "compose.gpu.yaml")
 MAIN, GPU = (yaml.safe_load((DOCKER / file).read_text()) for file in FILES)
@@ -59,6 +61,13 @@ def test_only_this_machine_reaches_the_service_and_nobody_the_database():
     assert SERVICES["crlso"]["ports"] == ["${CRLSO_PUBLISH:-127.0.0.1:8000}:8000"]
     assert "ports" not in SERVICES["database"]
     assert [MAIN["networks"][name] for name in SERVICES["database"]["networks"]] == [{"internal": True}]
+
+
+def test_every_setting_is_known_to_the_service():
+    known = {f"CRLSO_{name.upper()}" for name in Settings.model_fields}
+    for document in (MAIN, GPU):
+        given = document["services"]["crlso"]["environment"]
+        assert {name for name in given if name.startswith("CRLSO_")} <= known
 
 
 def test_the_override_reserves_gpus_for_the_service_alone():

@@ -60,6 +60,11 @@ def test_whatever_is_kept_is_kept_in_the_volume():
     assert kept["HOME"] == "/data"
 
 
+def test_every_setting_is_known_to_the_service():
+    known = {f"CRLSO_{name.upper()}" for name in (*Settings.model_fields, "cache")}
+    assert {name for name in environment() if name.startswith("CRLSO_")} <= known
+
+
 def test_no_index_is_written_down():
     asked = [rest for word, rest in INSTRUCTIONS if word == "ARG"]
     assert "PIP_INDEX_URL" in asked
