@@ -37,6 +37,7 @@ from service.store.keys import KeyStore
 from service.store.studies import StudyStore
 from service.studies.desk import Desk
 from service.supernets import Scorer, Supernets, load_supernet
+from service.tracing import otlp, trace
 from service.workers import Workers
 
 
@@ -79,6 +80,7 @@ def create_app(
         await asyncio.to_thread(dispatcher.close)
         workers.close()
         database.close()
+        finish_tracing()
 
     app = FastAPI(
         title="crlso",
@@ -110,6 +112,7 @@ def create_app(
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Measured, tell=metrics.requested)
     app.add_middleware(RequestId)
+    finish_tracing = trace(app, otlp(settings.otlp_endpoint)) if settings.otlp_endpoint else lambda: None
     problems.install(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
