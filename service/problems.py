@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.routing import compile_path
 
 from crlso.exceptions import ArchitectureError, BundleError, CrlsoError, UnknownNameError
 from service.middleware import REQUEST_ID
@@ -161,9 +162,18 @@ def _place(location: tuple[int | str, ...]) -> dict[str, str]:
     return {"pointer": "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)}
 
 
+def _methods(request: Request) -> set[str]:
+    """Methods that the document has for the request's path."""
+    paths = request.app.openapi()["paths"].items()
+    of_path = [methods for path, methods in paths if compile_path(path)[0].match(request.url.path)]
+    return {method.upper() for methods in of_path for method in methods}
+
+
 async def _http(request: Request, error: StarletteHTTPException) -> Response:
     kind = _BY_STATUS[error.status_code]
     headers = dict(error.headers or {})
+    if kind is METHOD:  # the framework names the methods of one route only
+        headers["Allow"] = ", ".join(sorted(_methods(request) or {headers["allow"]}))
     if kind in (NO_PATH, METHOD):
         return problem(request, kind, f"{request.method} {request.url.path}: {kind.description}", headers)
     return problem(request, kind, error.detail, headers)

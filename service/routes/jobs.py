@@ -22,6 +22,15 @@ from service.store.keys import KeyStore
 _JSON = [Depends(problems.require_json)]
 _OF_ONE = ("get", "post_cancel", "get_result", "get_log", "get_events")
 _BODY = (problems.MALFORMED, problems.TOO_LARGE, problems.NOT_JSON, problems.INVALID)
+_EVENT = {
+    "type": "object",
+    "description": "one event; `data` is JSON",
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"enum": ["state", "progress", "log"]},
+        "data": {"type": "string"},
+    },
+}
 _LOOK = 0.25  # seconds between looks at the record for news of a job
 _KEEP_ALIVE = 15.0  # seconds of silence after which a comment keeps proxies from hanging up
 _RETRY = 1000  # milliseconds after which a client that was cut off comes back
@@ -108,7 +117,7 @@ def make_router(store: JobStore, catalogue: Catalogue, log: KeyStore, most: int,
     @router.get(
         "/{job}/events",
         response_class=StreamingResponse,
-        responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}, **one},
+        responses={200: {"content": {"text/event-stream": {"schema": _EVENT}}}, **one},
     )
     async def watch(
         job: Id,

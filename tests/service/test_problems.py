@@ -34,3 +34,14 @@ def test_a_long_text_is_not_quoted_back_whole(client, check_problem):
     response = client.post("/optimize", json={"start_from": ["x" * 100_000]})
     check_problem(response, 422, "invalid-architecture")
     assert len(response.content) < 2000
+
+
+def test_a_wrong_method_is_told_all_right_ones(client, check_problem):
+    for path, methods in (
+        ("/v1/studies", "GET, POST"),
+        (f"/v1/studies/{'0' * 16}", "DELETE, GET"),
+        ("/optimize", "POST"),
+    ):
+        answer = client.options(path)
+        check_problem(answer, 405, "method-not-allowed")
+        assert answer.headers["allow"] == methods
