@@ -58,8 +58,8 @@ class Ball:
 
     def project(self, z: Float[Tensor, "... Z"]) -> Float[Tensor, "... Z"]:
         """The nearest points of the ball."""
-        norm = z.norm(dim=-1, keepdim=True)
-        inside: Tensor = z * (self.radius / norm).clamp(max=1.0)
+        norm = torch.linalg.vector_norm(z, dim=-1, keepdim=True)
+        inside: Tensor = z * (norm.reciprocal() * self.radius).clamp(max=1.0)
         return inside
 
     def share(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B"]:

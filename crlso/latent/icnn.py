@@ -73,42 +73,48 @@ class ConcaveEnsemble(nn.Module):
 class MeanScore:
     """An ensemble's mean score and its gradient in closed form.
 
-    All members' layers read z in one matrix product, and positive weights are exponentiated once: an ascent of a
-    hundred steps takes less than half the time that it takes with autograd.
+    Features are rows and points are columns: the layers of all members read z in one matrix product and are then views
+    of its result, so that nothing is copied. Positive weights are exponentiated once. An ascent of a hundred steps
+    takes a third of the time that it takes with autograd.
     """
 
     @torch.no_grad()
     def __init__(self, ensemble: ConcaveEnsemble) -> None:
         members, dims, hidden = ensemble.inputs[0].shape
-        self.activate = ensemble.activate
-        self.shape = members, hidden
-        self.inputs = torch.cat([x.permute(1, 0, 2).reshape(dims, -1) for x in ensemble.inputs], dim=1)
+        self.activation = ensemble.activation
+        self.smoothing = ensemble.offset.new_tensor(_SMOOTHING)
+        self.shape = len(ensemble.inputs), members, hidden
+        self.inputs = torch.cat([x.mT.reshape(-1, dims) for x in ensemble.inputs])
         self.outputs = self.inputs.T.contiguous()
-        self.biases = torch.cat([bias.flatten() for bias in ensemble.biases])
-        self.weights = [log_weights.exp() for log_weights in ensemble.log_weights]
-        self.transposed = [weights.mT.contiguous() for weights in self.weights]
-        self.output = (ensemble.log_output.exp() / members).flatten()
-        self.linear = ensemble.linear.mean(dim=0).squeeze(0)
-        self.curvature = ensemble.log_curvature.exp().mean()
-        self.offset = ensemble.offset.mean()
+        self.biases = torch.cat([bias.flatten() for bias in ensemble.biases]).unsqueeze(1)
+        self.weights = [log_weights.exp() / 2 for log_weights in ensemble.log_weights]
+        self.output = ensemble.log_output.exp() / (-2 * members)
+        self.linear = -ensemble.linear.mean(dim=0).mT
+        self.curvature = -float(ensemble.log_curvature.exp().mean())
+        self.offset = -ensemble.offset.mean()
 
-    @torch.no_grad()
     def __call__(self, z: Float[Tensor, "B Z"]) -> tuple[Float[Tensor, "B"], Float[Tensor, "B Z"]]:
         """Score and gradient at every point."""
-        first, *others = torch.addmm(self.biases, z, self.inputs).split(len(self.output), dim=1)
-        h, slope = self.activate(first)
-        slopes = [slope]
-        for x, weights in zip(others, self.weights, strict=True):
-            h, slope = self.activate(x + self._mix(h, weights))
-            slopes.append(slope)
-        score = h @ self.output + z @ self.linear + self.curvature * z.square().sum(dim=1) / 2 + self.offset
-        ups = [slopes[-1] * self.output]
-        for slope, weights in zip(slopes[-2::-1], self.transposed[::-1], strict=True):
-            ups.append(self._mix(ups[-1], weights) * slope)
-        gradient = torch.cat(ups[::-1], dim=1) @ self.outputs + self.linear + self.curvature * z
-        return -score, -gradient
+        z = z.T
+        layers = torch.addmm(self.biases, self.inputs, z).view(*self.shape, -1)
+        slopes = [self._activate(layers[0])]
+        for h, x, weights in zip(layers, layers[1:], self.weights, strict=False):
+            slopes.append(self._activate(x.baddbmm_(weights.mT, h)))
+        quadratic = (z * torch.add(self.linear, z, alpha=self.curvature / 2)).sum(dim=0)
+        score = torch.bmm(self.output, layers[-1]).sum(dim=(0, 1)) + quadratic + self.offset
+        torch.mul(slopes[-1], self.output.mT, out=layers[-1])  # from here on layers hold what flows back
+        for n in range(len(self.weights) - 1, -1, -1):
+            torch.bmm(self.weights[n], layers[n + 1], out=layers[n]).mul_(slopes[n])
+        gradient = torch.addmm(self.linear, self.outputs, layers.flatten(0, 2)).add_(z, alpha=self.curvature)
+        return score, gradient.T
 
-    def _mix(self, h: Float[Tensor, "B MH"], weights: Float[Tensor, "M H H"]) -> Float[Tensor, "B MH"]:
-        """Each member's features through its own weights."""
-        separate = h.unflatten(1, self.shape).transpose(0, 1)
-        return torch.bmm(separate, weights).transpose(0, 1).flatten(1)
+    def _activate(self, x: Float[Tensor, "M H B"]) -> Float[Tensor, "M H B"]:
+        """Put twice the activation in the place of x and return twice its slope: the halves are in the weights."""
+        if self.activation == "squareplus":
+            square = torch.addcmul(self.smoothing, x, x)
+            slope = square.rsqrt()
+            x.addcmul_(square, slope)
+            return slope.mul_(x)
+        slope = torch.where(x > 0, 2.0, 2 * _SLOPE)
+        x.mul_(slope)
+        return slope

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -28,12 +27,12 @@ from crlso.exceptions import ProblemError
 from crlso.latent.model import Model
 from crlso.latent.population import COSTS, cost_names
 from crlso.search.certificate import frank_wolfe_gap
-from crlso.search.problem import Answer, Bound, Constraint, Edge, GraphView, Prediction, Problem, Proposal, Start
+from crlso.search.excess import Excess
+from crlso.search.problem import Answer, Bound, Edge, GraphView, Prediction, Problem, Proposal, Start
 
 _TRAVEL = 3.0  # step lengths start at this many radii over the number of steps and add up to half of it
 _FEASIBLE_STARTS = 0.5  # share of starts at known architectures that keep the limits, when there are limits
-_MARGIN = 0.02  # limits are aimed at from this far inside, in standard deviations of the logarithmic cost
-_FAR = 10.0  # an excess beyond this many standard deviations pulls no more: limits may be infinite
+_FLAT = 1e-12  # a gradient shorter than this has no direction
 
 
 @dataclass(frozen=True)
@@ -93,28 +92,30 @@ def optimize(model: Model, problem: Problem) -> Answer:
     )
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def ascend(model: Model, problem: Problem) -> Path:
     """Equation (1) from the problem's starts."""
     ball, steps, surrogate = model.ball, problem.num_steps, model.vae.ensemble.gathered()
     z, starts = _starts(model, problem)
-    limits = _cost_limits(model, problem.constraints)
+    limited = any(constraint.metric in COSTS for constraint in problem.constraints)
+    excess = Excess(model.vae, problem.constraints) if limited else None
     points, scores, gradients = [], [], []
     for step in range(steps + 1):
         score, gradient = surrogate(z)
         points.append(z)
         scores.append(score)
         gradients.append(gradient)
-        if limits is not None:
-            gradient = gradient - _excess_gradient(model, z, limits)
+        if excess is not None:
+            gradient = gradient - excess.gradient(z)
         length = _TRAVEL * ball.radius / steps * (1 - step / steps)
-        z = ball.project(z + length * F.normalize(gradient, dim=-1))
+        norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True).clamp_(min=_FLAT)
+        z = ball.project(z.addcdiv(gradient, norm, value=length))
     path, score = torch.cat(points), torch.cat(scores)
     bound = (score + frank_wolfe_gap(torch.cat(gradients), path, ball.radius)).min()
     return Path(path, score, float(bound), starts)
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def visited(model: Model, path: Path) -> list[Candidate]:
     """The distinct classes along a path, each with its highest point and its re-encoded prediction."""
     nodes, edges = model.space.masked(*(logits.cpu().numpy() for logits in model.vae.decoder(path.z)))
@@ -179,36 +180,6 @@ def _admissible(model: Model, problem: Problem, candidate: Candidate) -> bool:
     """Whether a visited architecture keeps the limits."""
     values = {**model.costs(candidate.arch), model.metric.name: candidate.predicted.mean}
     return all(constraint.admits(float(values[constraint.metric])) for constraint in problem.constraints)
-
-
-def _cost_limits(
-    model: Model, constraints: tuple[Constraint, ...]
-) -> tuple[Float[Tensor, "C"], Float[Tensor, "C"]] | None:
-    """Lower and upper limits of the costs in the heads' standardised logarithms; None without a limit on costs."""
-    limited = [constraint for constraint in constraints if constraint.metric in COSTS]
-    if not limited:
-        return None
-    lower, upper = np.zeros(len(COSTS)), np.full(len(COSTS), np.inf)
-    for constraint in limited:
-        cost = COSTS.index(constraint.metric)
-        lower[cost] = max(lower[cost], constraint.min or 0.0)
-        upper[cost] = min(upper[cost], np.inf if constraint.max is None else max(constraint.max, 0.0))
-    with np.errstate(divide="ignore"):  # a limit of zero is one of minus infinity in logarithms
-        low, high = (torch.from_numpy(np.log(limit)).float().to(model.latents.device) for limit in (lower, upper))
-    center, scale = model.vae.cost_center, model.vae.cost_scale
-    return (low - center) / scale + _MARGIN, (high - center) / scale - _MARGIN
-
-
-def _excess_gradient(
-    model: Model, z: Float[Tensor, "B Z"], limits: tuple[Float[Tensor, "C"], Float[Tensor, "C"]]
-) -> Float[Tensor, "B Z"]:
-    """Gradient of how far the predicted costs are beyond the limits."""
-    with torch.enable_grad():
-        inner = z.detach().requires_grad_()
-        predicted = model.vae.costs(inner)
-        excess = (limits[0] - predicted).clamp(min=0.0, max=_FAR) + (predicted - limits[1]).clamp(min=0.0, max=_FAR)
-        (gradient,) = torch.autograd.grad(excess.sum(), inner)
-    return gradient
 
 
 def _first_of_each(
