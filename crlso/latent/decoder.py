@@ -42,7 +42,7 @@ class GraphDecoder(nn.Module):
         self.register_buffer("free_nodes", torch.ones(schema.num_nodes, dtype=torch.bool), persistent=False)
         self.register_buffer("free_pairs", torch.ones(self.pairs.shape[1], dtype=torch.bool), persistent=False)
         self.register_buffer("rows", None, persistent=False)
-        outputs = self.shape[0] * self.shape[1] + self.pairs.shape[1] * self.edge_types
+        self.num_outputs = outputs = self.shape[0] * self.shape[1] + self.pairs.shape[1] * self.edge_types
         if outputs > _MOST_OUTPUTS:
             raise ProblemError(
                 f"graphs of {schema.num_nodes} nodes and {len(schema.edge_types)} edge types take {outputs:,} outputs "

@@ -6,7 +6,7 @@ Inside, larger is better; `predict` answers in the metric's own unit and directi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -72,7 +72,9 @@ class Model:
 
     def costs(self, arch: Architecture) -> Mapping[str, int]:
         """Exact costs of one architecture by name; none likewise."""
-        return asdict(costs(arch)) if cost_names(self.space) else {}
+        names = cost_names(self.space)
+        counted = costs(arch) if names else None
+        return {name: getattr(counted, name) for name in names}
 
     @cached_property
     def known_predictions(self) -> Float[np.ndarray, "K"]:

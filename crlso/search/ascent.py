@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -29,9 +30,11 @@ from crlso.latent.population import COSTS, cost_names
 from crlso.search.certificate import frank_wolfe_gap
 from crlso.search.excess import Excess
 from crlso.search.problem import Answer, Bound, Edge, GraphView, Prediction, Problem, Proposal, Start
+from crlso.spaces import SearchSpace
 
 _TRAVEL = 3.0  # step lengths start at this many radii over the number of steps and add up to half of it
 _FEASIBLE_STARTS = 0.5  # share of starts at known architectures that keep the limits, when there are limits
+_POINTS_AT_ONCE, _LOGITS_AT_ONCE = 1024, 2**22  # that are decoded
 _FLAT = 1e-12  # a gradient shorter than this has no direction
 
 
@@ -118,7 +121,7 @@ def ascend(model: Model, problem: Problem) -> Path:
 @torch.inference_mode()
 def visited(model: Model, path: Path) -> list[Candidate]:
     """The distinct classes along a path, each with its highest point and its re-encoded prediction."""
-    nodes, edges = model.space.masked(*(logits.cpu().numpy() for logits in model.vae.decoder(path.z)))
+    nodes, edges = _decoded(model, path.z)
     points: dict[str, int] = {}
     found: dict[str, Architecture] = {}
     order = path.score.argsort(descending=True, stable=True).cpu().numpy()
@@ -178,8 +181,18 @@ def _known(model: Model, metric: str) -> Float[np.ndarray, "K"]:
 
 def _admissible(model: Model, problem: Problem, candidate: Candidate) -> bool:
     """Whether a visited architecture keeps the limits."""
+    if not problem.constraints:
+        return True
     values = {**model.costs(candidate.arch), model.metric.name: candidate.predicted.mean}
     return all(constraint.admits(float(values[constraint.metric])) for constraint in problem.constraints)
+
+
+def _decoded(model: Model, z: Float[Tensor, "P Z"]) -> tuple[Int[np.ndarray, "P N"], Int[np.ndarray, "P N N"]]:
+    """Node and edge types of the most likely graph at every point, in blocks that fit into a processor's cache."""
+    most = max(1, min(_POINTS_AT_ONCE, _LOGITS_AT_ONCE // model.vae.decoder.num_outputs))
+    blocks = [model.space.masked(*(part.cpu().numpy() for part in model.vae.decoder(some))) for some in z.split(most)]
+    nodes, edges = map(np.concatenate, zip(*blocks, strict=True))
+    return nodes, edges
 
 
 def _first_of_each(
@@ -198,12 +211,13 @@ def _proposals(model: Model, problem: Problem, path: Path, chosen: list[Candidat
     proposals = []
     for candidate, latent, score in zip(chosen, path.z[points].tolist(), path.score[points].tolist(), strict=True):
         arch, cost = candidate.arch, model.costs(candidate.arch)
+        graph, svg = _portrait(model.space, arch.text)
         index = candidate.point % problem.num_starts
         start = path.starts[index].text if index < len(path.starts) else None
         proposals.append(
             Proposal(
                 architecture=arch.text,
-                graph=_view(model, arch),
+                graph=graph,
                 predicted=candidate.predicted,
                 at_latent=_bound(model, score, path.bound),
                 measured=model.measured(arch),
@@ -211,7 +225,7 @@ def _proposals(model: Model, problem: Problem, path: Path, chosen: list[Candidat
                 flops=cost.get("flops"),
                 latent=tuple(latent),
                 start=Start(index=index, architecture=start),
-                svg=model.space.draw(arch),
+                svg=svg,
             )
         )
     return proposals
@@ -224,11 +238,15 @@ def _bound(model: Model, score: float, bound: float) -> Bound:
     return Bound(value=model.sign * value, gap=best - value, bound=model.sign * best)
 
 
-def _view(model: Model, arch: Architecture) -> GraphView:
-    schema, graph = model.space.schema, arch.graph
-    ends = zip(*np.nonzero(graph.edge_types), strict=True)
-    edges = (Edge(source=int(i), target=int(j), type=schema.edge_types[graph.edge_types[i, j]]) for i, j in ends)
-    return GraphView(nodes=tuple(schema.node_types[kind] for kind in graph.node_types), edges=tuple(edges))
+@lru_cache(maxsize=512)  # the best of a space are proposed again and again, and drawing them is most of an answer
+def _portrait(space: SearchSpace, text: str) -> tuple[GraphView, str]:
+    """What an architecture looks like: its graph with the space's names, and its drawing."""
+    arch, schema = space.parse(text), space.schema
+    nodes, types = arch.graph.node_types, arch.graph.edge_types
+    ends = zip(*np.nonzero(types), strict=True)
+    edges = (Edge(source=int(i), target=int(j), type=schema.edge_types[types[i, j]]) for i, j in ends)
+    view = GraphView(nodes=tuple(schema.node_types[kind] for kind in nodes), edges=tuple(edges))
+    return view, space.draw(arch)
 
 
 def _explain_nothing(model: Model, problem: Problem) -> str:
