@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -71,50 +72,56 @@ class ConcaveEnsemble(nn.Module):
 
 
 class MeanScore:
-    """An ensemble's mean score and its gradient in closed form.
+    """An ensemble's mean score and its gradient in closed form, on the host and in numpy.
 
-    Features are rows and points are columns: the layers of all members read z in one matrix product and are then views
-    of its result, so that nothing is copied. Positive weights are exponentiated once. An ascent of a hundred steps
-    takes a third of the time that it takes with autograd.
+    An ascent evaluates few points many times: what torch spends on each call would be a third of the time. Features are
+    rows and points are columns, so that the layers of all members read z in one matrix product and are then views of
+    its result, and nothing is copied. Positive weights are exponentiated once.
     """
 
     @torch.no_grad()
     def __init__(self, ensemble: ConcaveEnsemble) -> None:
         members, dims, hidden = ensemble.inputs[0].shape
         self.activation = ensemble.activation
-        self.smoothing = ensemble.offset.new_tensor(_SMOOTHING)
         self.shape = len(ensemble.inputs), members, hidden
-        self.inputs = torch.cat([x.mT.reshape(-1, dims) for x in ensemble.inputs])
-        self.outputs = self.inputs.T.contiguous()
-        self.biases = torch.cat([bias.flatten() for bias in ensemble.biases]).unsqueeze(1)
-        self.weights = [log_weights.exp() / 2 for log_weights in ensemble.log_weights]
-        self.output = ensemble.log_output.exp() / (-2 * members)
-        self.linear = -ensemble.linear.mean(dim=0).mT
+        self.inputs = torch.cat([x.mT.reshape(-1, dims) for x in ensemble.inputs]).cpu().numpy()
+        self.outputs = np.ascontiguousarray(self.inputs.T)
+        self.biases = torch.cat([bias.flatten() for bias in ensemble.biases]).unsqueeze(1).cpu().numpy()
+        self.weights = [(log_weights.exp() / 2).cpu().numpy() for log_weights in ensemble.log_weights]
+        self.output = (ensemble.log_output.exp() / (-2 * members)).cpu().numpy()
+        self.linear = -ensemble.linear.mean(dim=0).mT.cpu().numpy()
         self.curvature = -float(ensemble.log_curvature.exp().mean())
-        self.offset = -ensemble.offset.mean()
+        self.offset = -float(ensemble.offset.mean())
 
-    def __call__(self, z: Float[Tensor, "B Z"]) -> tuple[Float[Tensor, "B"], Float[Tensor, "B Z"]]:
-        """Score and gradient at every point."""
-        z = z.T
-        layers = torch.addmm(self.biases, self.inputs, z).view(*self.shape, -1)
+    def __call__(self, z: Float[np.ndarray, "Z B"]) -> tuple[Float[np.ndarray, "B"], Float[np.ndarray, "Z B"]]:
+        """Score and gradient at every point, a column each."""
+        features = self.inputs @ z
+        features += self.biases
+        layers = features.reshape(*self.shape, -1)
         slopes = [self._activate(layers[0])]
         for h, x, weights in zip(layers, layers[1:], self.weights, strict=False):
-            slopes.append(self._activate(x.baddbmm_(weights.mT, h)))
-        quadratic = (z * torch.add(self.linear, z, alpha=self.curvature / 2)).sum(dim=0)
-        score = torch.bmm(self.output, layers[-1]).sum(dim=(0, 1)) + quadratic + self.offset
-        torch.mul(slopes[-1], self.output.mT, out=layers[-1])  # from here on layers hold what flows back
+            x += weights.transpose(0, 2, 1) @ h
+            slopes.append(self._activate(x))
+        score = (self.output @ layers[-1]).sum(axis=(0, 1)) + self.offset
+        score += (z * (self.linear + self.curvature / 2 * z)).sum(axis=0)
+        np.multiply(slopes[-1], self.output.transpose(0, 2, 1), out=layers[-1])  # now layers hold what flows back
         for n in range(len(self.weights) - 1, -1, -1):
-            torch.bmm(self.weights[n], layers[n + 1], out=layers[n]).mul_(slopes[n])
-        gradient = torch.addmm(self.linear, self.outputs, layers.flatten(0, 2)).add_(z, alpha=self.curvature)
-        return score, gradient.T
+            np.matmul(self.weights[n], layers[n + 1], out=layers[n])
+            layers[n] *= slopes[n]
+        gradient = self.outputs @ features
+        gradient += self.linear + self.curvature * z
+        return score, gradient
 
-    def _activate(self, x: Float[Tensor, "M H B"]) -> Float[Tensor, "M H B"]:
+    def _activate(self, x: Float[np.ndarray, "M H B"]) -> Float[np.ndarray, "M H B"]:
         """Put twice the activation in the place of x and return twice its slope: the halves are in the weights."""
+        slope: Float[np.ndarray, "M H B"]
         if self.activation == "squareplus":
-            square = torch.addcmul(self.smoothing, x, x)
-            slope = square.rsqrt()
-            x.addcmul_(square, slope)
-            return slope.mul_(x)
-        slope = torch.where(x > 0, 2.0, 2 * _SLOPE)
-        x.mul_(slope)
+            slope = x * x
+            slope += _SMOOTHING
+            np.sqrt(slope, out=slope)
+            x += slope
+            np.divide(x, slope, out=slope)
+        else:
+            slope = np.where(x > 0, x.dtype.type(2.0), x.dtype.type(2 * _SLOPE))
+            x *= slope
         return slope

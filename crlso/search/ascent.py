@@ -98,10 +98,11 @@ def optimize(model: Model, problem: Problem) -> Answer:
 @torch.inference_mode()
 def ascend(model: Model, problem: Problem) -> Path:
     """Equation (1) from the problem's starts."""
-    ball, steps, surrogate = model.ball, problem.num_steps, model.vae.ensemble.gathered()
-    z, starts = _starts(model, problem)
+    radius, steps, surrogate = model.ball.radius, problem.num_steps, model.vae.ensemble.gathered()
+    first, starts = _starts(model, problem)
     limited = any(constraint.metric in COSTS for constraint in problem.constraints)
     excess = Excess(model.vae, problem.constraints) if limited else None
+    z = np.ascontiguousarray(first.cpu().numpy().T)
     points, scores, gradients = [], [], []
     for step in range(steps + 1):
         score, gradient = surrogate(z)
@@ -110,12 +111,11 @@ def ascend(model: Model, problem: Problem) -> Path:
         gradients.append(gradient)
         if excess is not None:
             gradient = gradient - excess.gradient(z)
-        length = _TRAVEL * ball.radius / steps * (1 - step / steps)
-        norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True).clamp_(min=_FLAT)
-        z = ball.project(z.addcdiv(gradient, norm, value=length))
-    path, score = torch.cat(points), torch.cat(scores)
-    bound = (score + frank_wolfe_gap(torch.cat(gradients), path, ball.radius)).min()
-    return Path(path, score, float(bound), starts)
+        z = z + gradient * (_TRAVEL * radius / steps * (1 - step / steps) / np.maximum(_norms(gradient), _FLAT))
+        z *= radius / np.maximum(_norms(z), radius)
+    path, reached = _rows(points), torch.from_numpy(np.concatenate(scores))
+    bound = float((reached + frank_wolfe_gap(_rows(gradients), path, radius)).min())
+    return Path(path.to(first.device), reached.to(first.device), bound, starts)
 
 
 @torch.inference_mode()
@@ -149,6 +149,17 @@ def _check(model: Model, problem: Problem) -> None:
         if constraint.metric not in (*cost_names(model.space), metric.name):
             names = ", ".join((*cost_names(model.space), metric.name))
             raise ProblemError(f"no limit can be set on {constraint.metric!r}; limits are on {names}")
+
+
+def _norms(z: Float[np.ndarray, "Z B"]) -> Float[np.ndarray, "B"]:
+    """Lengths of the columns."""
+    lengths: Float[np.ndarray, "B"] = np.sqrt(np.einsum("zb,zb->b", z, z))
+    return lengths
+
+
+def _rows(steps: list[Float[np.ndarray, "Z B"]]) -> Float[Tensor, "P Z"]:
+    """The columns of all steps, one after the other."""
+    return torch.from_numpy(np.stack(steps).transpose(0, 2, 1).reshape(-1, len(steps[0])))
 
 
 def _starts(model: Model, problem: Problem) -> tuple[Float[Tensor, "S Z"], tuple[Architecture, ...]]:

@@ -14,7 +14,7 @@ from typing import cast
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from crlso.latent.population import COSTS
 from crlso.latent.vae import GraphVAE
@@ -25,38 +25,39 @@ _FAR = 10.0  # far in (1)
 
 
 class Excess:
-    """Equation (1) and its gradient in closed form, through heads of one hidden layer of SiLU."""
+    """The gradient of (1) in closed form, through heads of one hidden layer of SiLU.
+
+    Points are columns, as in `MeanScore`, and each output is how far a cost is beyond one end of its limits.
+    """
 
     @torch.no_grad()
     def __init__(self, vae: GraphVAE, constraints: Sequence[Constraint]) -> None:
-        """Lay out the heads so that each output is how far a cost is beyond one end of its limits.
+        """Lay out the heads.
 
         Args:
             vae: predicts the costs.
             constraints: those on `COSTS` count; others are ignored.
         """
-        self.first, last = cast(nn.Linear, vae.costs[0]), cast(nn.Linear, vae.costs[2])
+        first, last = cast(nn.Linear, vae.costs[0]), cast(nn.Linear, vae.costs[2])
         lower, upper = _ends(constraints)
         inside = torch.from_numpy(np.concatenate([lower, -upper])).to(vae.cost_center)
         center, scale = torch.cat([vae.cost_center, -vae.cost_center]), torch.cat([vae.cost_scale, vae.cost_scale])
-        self.weights = torch.cat([-last.weight, last.weight])
-        self.biases = torch.cat([-last.bias, last.bias]) + (inside - center) / scale + _MARGIN
+        biases = torch.cat([-last.bias, last.bias]) + (inside - center) / scale + _MARGIN
+        self.inputs, self.input_biases = first.weight.cpu().numpy(), first.bias.unsqueeze(1).cpu().numpy()
+        self.outputs = torch.cat([-last.weight, last.weight]).cpu().numpy()
+        self.output_biases = biases.unsqueeze(1).cpu().numpy()
 
-    def __call__(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B"]:
-        """The excess at every point."""
-        x = self.first(z)
-        beyond: Tensor = torch.addmm(self.biases, x * x.sigmoid(), self.weights.T).clamp(0.0, _FAR).sum(dim=1)
-        return beyond
-
-    def gradient(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
-        """Where it grows."""
-        x = self.first(z)
-        gate = x.sigmoid()
-        h = x * gate
-        beyond = torch.addmm(self.biases, h, self.weights.T)
-        pulls = (beyond == beyond.clamp(0.0, _FAR)).to(beyond.dtype)
-        slope = (h + gate).addcmul_(h, gate, value=-1)  # of the SiLU
-        gradient: Tensor = slope.mul_(pulls @ self.weights) @ self.first.weight
+    def gradient(self, z: Float[np.ndarray, "Z B"]) -> Float[np.ndarray, "Z B"]:
+        """Where the excess grows, at every point."""
+        x = self.inputs @ z
+        x += self.input_biases
+        gate = (np.tanh(x / 2) + 1) / 2
+        x *= gate
+        beyond = self.outputs @ x + self.output_biases
+        pulls = ((beyond >= 0.0) & (beyond <= _FAR)).astype(z.dtype)
+        x += gate - x * gate  # the slope of the SiLU
+        x *= self.outputs.T @ pulls
+        gradient: Float[np.ndarray, "Z B"] = self.inputs.T @ x
         return gradient
 
 

@@ -9,15 +9,7 @@ import torch
 from crlso.search.excess import Excess
 from crlso.search.problem import parse_limit
 
-LIMITS = [
-    ("params<=4e5",),
-    ("flops>=5e7",),
-    ("params>=2e5", "params<=4e5", "flops<=6e7"),
-    ("params>=3e5", "params>=2e5", "flops>=1e7", "flops<=9e7", "flops<=8e7"),
-    ("params<=0",),
-    ("flops>=-1",),
-    ("accuracy>=66",),
-]
+LIMITS = [("params<=4e5",), ("flops>=5e7",), ("params>=2e5", "params<=4e5", "flops<=6e7", "accuracy>=66")]
 
 
 @pytest.fixture(scope="module")
@@ -25,27 +17,36 @@ def vae(model):
     return copy.deepcopy(model.vae).double()
 
 
+def excess(vae, limits, z):
+    """Equation (1) with autograd's operations, the limits stated once more."""
+    total = 0.0
+    for cost, name in enumerate(("params", "flops")):
+        logs = vae.costs(z)[:, cost]
+        for limit in (limit for limit in limits if limit.metric == name):
+            ends = ((limit.min, -1.0), (limit.max, 1.0))
+            for sign, end in ((sign, float(end)) for end, sign in ends if end is not None):
+                bound = (np.log(max(end, 0.0)) - vae.cost_center[cost]) / vae.cost_scale[cost] if end > 0 else -np.inf
+                total = total + (sign * (logs - bound) + 0.02).clamp(0.0, 10.0)
+    return total
+
+
 @pytest.mark.parametrize("limits", LIMITS)
 def test_closed_form_is_the_gradient_that_autograd_finds(vae, limits):
-    excess = Excess(vae, tuple(map(parse_limit, limits)))
+    limits = tuple(map(parse_limit, limits))
     z = (3 * torch.randn(500, vae.config.latent, dtype=torch.float64)).requires_grad_()
-    value = excess(z)
+    value = excess(vae, limits, z)
     (wanted,) = torch.autograd.grad(value.sum(), z)
-    torch.testing.assert_close(excess.gradient(z.detach()), wanted, rtol=1e-9, atol=1e-9)
-    assert bool((value > 0).any()) == (limits[0] not in ("flops>=-1", "accuracy>=66"))
+    assert (value > 0).any()
+    np.testing.assert_allclose(Excess(vae, limits).gradient(z.detach().numpy().T).T, wanted, rtol=1e-9, atol=1e-9)
 
 
-def test_excess_is_how_far_the_predicted_logarithm_is_beyond_the_limit(vae):
-    z = torch.randn(500, vae.config.latent, dtype=torch.float64)
-    logs = vae.costs(z) * vae.cost_scale + vae.cost_center
-    beyond = (logs[:, 0] - np.log(4e5)) / vae.cost_scale[0]
-    value = Excess(vae, (parse_limit("params<=4e5"),))(z)
-    kept = beyond < -0.1
-    assert kept.any()
-    assert (value[kept] == 0).all()
-    torch.testing.assert_close(value[beyond > 0], beyond[beyond > 0] + 0.02)
+def test_of_two_limits_the_tighter_one_counts(vae):
+    z = torch.randn(50, vae.config.latent, dtype=torch.float64).numpy().T
+    loose, tight = parse_limit("params<=5e5"), parse_limit("params<=3e5")
+    assert np.array_equal(Excess(vae, (loose, tight)).gradient(z), Excess(vae, (tight,)).gradient(z))
 
 
-def test_what_is_infinitely_far_pulls_no_more(vae):
-    z = torch.randn(50, vae.config.latent, dtype=torch.float64)
-    assert (Excess(vae, (parse_limit("params<=0"),)).gradient(z) == 0).all()
+@pytest.mark.parametrize("limit", ["params<=0", "flops>=-1", "params>=0", "accuracy>=66"])
+def test_what_is_infinitely_far_and_what_is_no_cost_pull_not_at_all(vae, limit):
+    z = torch.randn(50, vae.config.latent, dtype=torch.float64).numpy().T
+    assert not Excess(vae, (parse_limit(limit),)).gradient(z).any()
