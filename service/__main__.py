@@ -19,6 +19,7 @@ from service.registry import Registry
 from service.store.database import SettingError
 
 _UVICORN: dict[str, Any] = {
+    "timeout_keep_alive": 75,  # seconds: unused connections outlive those of the proxies that would use them again
     "timeout_graceful_shutdown": 30,  # seconds that requests under way have when the service is told to end
     "log_config": None,
     "access_log": False,  # the application writes its own, with request ids

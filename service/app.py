@@ -104,7 +104,12 @@ def create_app(
     app.include_router(model_paths.make_router(registry, keys, settings.max_upload_bytes))
     app.include_router(catalogue.make_router(registry, supernets))
     app.include_router(health.make_router(registry, metrics, database.check))
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, uploads=settings.max_upload_bytes)
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=settings.max_body_bytes,
+        uploads=settings.max_upload_bytes,
+        seconds=settings.body_seconds,
+    )
     app.add_middleware(
         Guard,
         keys=keys if settings.keyed else None,

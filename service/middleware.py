@@ -1,7 +1,8 @@
-"""What every request passes through: a request id, and a limit to the size of its body."""
+"""What every request passes through: a request id, and limits to the size of its body and to how long it may take."""
 
 from __future__ import annotations
 
+import asyncio
 from uuid import uuid4
 
 from fastapi import HTTPException
@@ -35,26 +36,38 @@ class RequestId:
 
 
 class BodyLimit:
-    """Stops reading a body, whatever length it claims to have, once it is larger than allowed.
+    """Stops reading a body, whatever length it claims to have, once it is larger or slower than allowed.
 
     Args:
-        app: reads the body; it sees HTTP error 413 raised by its `receive`.
+        app: reads the body; it sees HTTP errors 413 and 408 raised by its `receive`.
         max_bytes: the largest body let through.
         uploads: the largest one of a PUT, which brings files.
+        seconds: within which the whole body must be there, for uploads in proportion.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, uploads: int) -> None:
-        self._app, self._max_bytes, self._uploads = app, max_bytes, uploads
+    def __init__(self, app: ASGIApp, max_bytes: int, uploads: int, seconds: float) -> None:
+        self._app, self._max_bytes, self._uploads, self._seconds = app, max_bytes, uploads, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        read, most = 0, self._uploads if scope.get("method") == "PUT" else self._max_bytes
+        read, whole = 0, False
+        most = self._uploads if scope.get("method") == "PUT" else self._max_bytes
+        seconds = self._seconds * max(1.0, most / self._max_bytes)
+        deadline = asyncio.get_running_loop().time() + seconds
 
         async def counted() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, whole
+            if whole:  # what comes now is that the client goes, and it may take its time
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                detail = f"the body was not there within {seconds:g} s"
+                raise HTTPException(408, detail, {"Connection": "close"}) from None
             read += len(message.get("body", b""))
             if read > most:
                 raise HTTPException(413, f"the body is larger than the {most} bytes that are read")
+            whole = not message.get("more_body", False)
             return message
 
         await self._app(scope, counted, send)

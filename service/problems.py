@@ -49,6 +49,7 @@ MALFORMED = Kind("malformed-json", 400, "The body is not JSON", "The body must b
 NO_PATH = Kind("no-such-path", 404, "No such path", "GET /openapi.json lists all paths.")
 UNKNOWN_NAME = Kind("unknown-name", 404, "Unknown name", "`detail` lists the names that exist.")
 METHOD = Kind("method-not-allowed", 405, "Method not allowed", "The header `Allow` lists the methods of the path.")
+TOO_SLOW = Kind("body-too-slow", 408, "The body came too slowly", "The limit is set by CRLSO_BODY_SECONDS.")
 TOO_LARGE = Kind("body-too-large", 413, "The body is too large", "The limit is set by CRLSO_MAX_BODY_BYTES.")
 NOT_JSON = Kind("unsupported-media-type", 415, "Unsupported media type", "`detail` names the type that is read.")
 INVALID = Kind("invalid-request", 422, "The request is invalid", "`errors` points at each fault of the body.")
@@ -68,7 +69,7 @@ STORE = Kind("store-unavailable", 503, "The record cannot be reached", "Ask agai
 NO_MODEL = Kind("model-unavailable", 503, "No model can answer", "GET /health/ready tells the state of all models.")
 BUSY = Kind("busy", 503, "Too many requests at once", "Come back after the seconds that `Retry-After` names.")
 
-_OF_FRAMEWORK = (MALFORMED, NO_PATH, METHOD, TOO_LARGE, NOT_JSON)
+_OF_FRAMEWORK = (MALFORMED, NO_PATH, METHOD, TOO_SLOW, TOO_LARGE, NOT_JSON)
 _BY_STATUS = {kind.status: kind for kind in _OF_FRAMEWORK}
 _BY_ERROR = {
     UnknownNameError: UNKNOWN_NAME,

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import BoundedSemaphore
 from typing import ParamSpec, TypeVar
 
 import torch
+from threadpoolctl import threadpool_limits
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,26 +36,25 @@ class Workers:
 
     def __init__(self, count: int, max_waiting: int, told: Callable[[float, float], None] | None = None) -> None:
         self._told = told
-        # One torch thread each: for small graphs more are slower, and sums keep one order on every machine.
+        # One thread each for algebra: for small graphs more are slower, and sums keep one order on every machine.
+        threadpool_limits(1, "blas")  # numpy's, in the whole process; torch counts by thread
         self._threads = ThreadPoolExecutor(count, "worker", initializer=torch.set_num_threads, initargs=(1,))
-        self._capacity = count + max_waiting
-        self._taken = 0
+        self._places = BoundedSemaphore(count + max_waiting)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Await the function's result from a thread; to be called from one event loop only.
+        """Await the function's result from a thread.
+
+        Who is cancelled while the function waits gives its place to others; once it runs, it occupies its thread until
+        it returns.
 
         Raises:
             BusyError: as many functions as may run and wait already do.
         """
-        if self._taken >= self._capacity:
+        if not self._places.acquire(blocking=False):
             raise BusyError
-        self._taken += 1
-        # Shielded, because a request that is given up still occupies its thread until the function returns.
-        job = asyncio.wrap_future(
-            self._threads.submit(self._timed, time.perf_counter(), partial(function, *args, **kwargs))
-        )
-        job.add_done_callback(self._release)
-        return await asyncio.shield(job)
+        job = self._threads.submit(self._timed, time.perf_counter(), partial(function, *args, **kwargs))
+        job.add_done_callback(lambda _: self._places.release())
+        return await asyncio.wrap_future(job)
 
     def _timed(self, asked: float, function: Callable[[], T]) -> T:
         began = time.perf_counter()
@@ -66,6 +67,3 @@ class Workers:
     def close(self) -> None:
         """Let running functions end and drop the waiting ones."""
         self._threads.shutdown(wait=True, cancel_futures=True)
-
-    def _release(self, _: asyncio.Future[T]) -> None:
-        self._taken -= 1

@@ -21,7 +21,7 @@ from service.store.keys import KeyStore
 
 _JSON = [Depends(problems.require_json)]
 _OF_ONE = ("get", "post_cancel", "get_result", "get_log", "get_events")
-_BODY = (problems.MALFORMED, problems.TOO_LARGE, problems.NOT_JSON, problems.INVALID)
+_BODY = (problems.MALFORMED, problems.TOO_SLOW, problems.TOO_LARGE, problems.NOT_JSON, problems.INVALID)
 _EVENT = {
     "type": "object",
     "description": "one event; `data` is JSON",

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from starlette.background import BackgroundTask
 
 from service import problems
@@ -16,6 +16,7 @@ from service.jobs.schemas import JobView, show_job
 from service.routes.parameters import Asker
 from service.schemas import OptimizeRequest, OptimizeResponse
 from service.store.jobs import JobStore
+from service.strict import StrictRoute
 from service.workers import Workers
 
 Answer = Callable[[OptimizeRequest], OptimizeResponse]
@@ -24,6 +25,7 @@ _LONGEST = 60.0  # seconds that a client may wish to wait
 _ERRORS = problems.declare(
     problems.MALFORMED,
     problems.UNKNOWN_NAME,
+    problems.TOO_SLOW,
     problems.TOO_LARGE,
     problems.NOT_JSON,
     problems.INVALID,
@@ -50,7 +52,12 @@ def make_router(answer: Answer, workers: Workers, jobs: JobStore, wait: float, m
         wait: seconds that a client waits unless it wishes otherwise.
         most: living jobs that a caller may have.
     """
-    router = APIRouter(tags=["optimize"], responses=_ERRORS, dependencies=[Depends(problems.require_json)])
+    router = APIRouter(
+        tags=["optimize"],
+        responses=_ERRORS,
+        dependencies=[Depends(problems.require_json)],
+        route_class=StrictRoute,
+    )
 
     def solve(request: OptimizeRequest) -> bytes:
         return answer(request).model_dump_json().encode()
@@ -63,6 +70,7 @@ def make_router(answer: Answer, workers: Workers, jobs: JobStore, wait: float, m
     @router.post("/optimize", response_model=OptimizeResponse, responses=_LATER)
     async def optimize(
         request: OptimizeRequest,
+        http: Request,
         origin: Asker,
         prefer: Annotated[str | None, Header(description="`respond-async`, or `wait=SECONDS` (RFC 7240)")] = None,
     ) -> Response:
@@ -75,8 +83,13 @@ def make_router(answer: Answer, workers: Workers, jobs: JobStore, wait: float, m
         patience, applied = _preference(prefer, wait)
         if patience == 0.0:
             return _later(await asyncio.to_thread(queue, request, origin), applied)
-        solving = asyncio.ensure_future(workers.run(solve, request))
-        done, _ = await asyncio.wait({solving}, timeout=patience)
+        solving, gone = asyncio.ensure_future(workers.run(solve, request)), asyncio.ensure_future(_gone(http))
+        done, _ = await asyncio.wait({solving, gone}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        gone.cancel()
+        if done == {gone}:
+            solving.cancel()
+            await asyncio.wait({solving})  # now its place is others', unless it is being solved already
+            return Response(status_code=499)  # that nobody reads; a usual number for the log
         if done:
             return Response(solving.result(), media_type="application/json", headers=applied)
         job = await asyncio.to_thread(queue, request, origin)
@@ -89,6 +102,12 @@ def make_router(answer: Answer, workers: Workers, jobs: JobStore, wait: float, m
         return _later(job, applied, BackgroundTask(hand_over))
 
     return router
+
+
+async def _gone(http: Request) -> None:
+    """Returns when the client has left."""
+    while (await http.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _preference(prefer: str | None, wait: float) -> tuple[float, dict[str, str]]:

@@ -28,7 +28,7 @@ from service.studies.schemas import (
 
 _JSON = [Depends(problems.require_json)]
 _OF_ONE = ("get", "delete", "post_ask", "post_tell", "get_trials", "get_best", "get_history")
-_BODY = (problems.MALFORMED, problems.TOO_LARGE, problems.NOT_JSON, problems.INVALID)
+_BODY = (problems.MALFORMED, problems.TOO_SLOW, problems.TOO_LARGE, problems.NOT_JSON, problems.INVALID)
 
 
 def make_router(store: StudyStore, desk: Desk, log: KeyStore, wait: float) -> APIRouter:

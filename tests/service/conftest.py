@@ -146,6 +146,35 @@ def client(make_client):
 
 
 @pytest.fixture
+def post_messages():
+    """Posts to /optimize what a coroutine function gives as messages; the messages that came back, head first."""
+
+    def post(client, receive):
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/optimize",
+            "raw_path": b"/optimize",
+            "query_string": b"",
+            "headers": headers,
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 80),
+            "scheme": "http",
+            "http_version": "1.1",
+        }
+        client.portal.call(client.app, scope, receive, send)
+        return sent
+
+    return post
+
+
+@pytest.fixture
 def stand_in():
     """The loader and the solver of the stand-in models."""
     return SimpleNamespace(load=load, solve=solve)

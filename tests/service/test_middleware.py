@@ -1,4 +1,6 @@
+import asyncio
 import json
+import time
 
 JSON = {"Content-Type": "application/json"}
 
@@ -23,3 +25,25 @@ def test_a_body_that_hides_its_length_is_measured_as_it_comes(make_client, check
 
     with make_client(max_body_bytes=1000) as client:
         check_problem(client.post("/optimize", content=chunks(), headers=JSON), 413, "body-too-large")
+
+
+def test_a_body_that_does_not_come_in_time_is_no_longer_waited_for(make_client, post_messages):
+    async def receive():
+        await asyncio.sleep(0.02)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    with make_client(body_seconds=0.1) as client:
+        start, body = post_messages(client, receive)
+    headers = dict(start["headers"])
+    assert (start["status"], headers[b"content-type"]) == (408, b"application/problem+json")
+    assert headers[b"connection"] == b"close"  # what still comes of the body is nobody's
+    assert json.loads(body["body"])["type"] == "/problems/body-too-slow"
+
+
+def test_an_answer_may_take_longer_than_the_body(make_client, stand_in):
+    def slow(model, problem):
+        time.sleep(0.3)
+        return stand_in.solve(model, problem)
+
+    with make_client(solve=slow, body_seconds=0.1) as client:
+        assert client.post("/optimize", json={}).status_code == 200

@@ -91,6 +91,34 @@ def test_runs_as_many_at_once_as_it_may_and_refuses_the_rest(make_client, stand_
         assert client.post("/optimize", json={}).status_code == 200
 
 
+def test_a_client_that_leaves_while_it_waits_gives_its_place_to_others(make_client, stand_in, post_messages):
+    release, entered, solved = Event(), Event(), []
+
+    def slow(model, problem):
+        entered.set()
+        assert release.wait(10)
+        solved.append(problem.seed)
+        return stand_in.solve(model, problem)
+
+    def leaver():
+        messages = [{"type": "http.request", "body": b'{"seed": 2}', "more_body": False}, {"type": "http.disconnect"}]
+
+        async def receive():
+            return messages.pop(0)
+
+        return receive
+
+    with make_client(solve=slow, workers=1, max_waiting=1, wait=60) as client, ThreadPoolExecutor() as threads:
+        first = threads.submit(client.post, "/optimize", json={"seed": 1})
+        assert entered.wait(10)
+        for _ in range(3):  # more than there are places
+            assert post_messages(client, leaver())[0]["status"] == 499
+        last = threads.submit(client.post, "/optimize", json={"seed": 3})
+        release.set()
+        assert (first.result().status_code, last.result().status_code) == (200, 200)
+    assert solved == [1, 3]
+
+
 @pytest.mark.parametrize(
     ("body", "status", "slug", "says"),
     [
@@ -137,6 +165,11 @@ def test_bad_requests_are_told_what_would_be_right(client, check_problem, body, 
         b'{"constraints": [{"metric": "params", "max": Infinity}]}',
         b'{"constraints": [{"metric": "params", "max": 1e999}]}',
         b'{"num_starts": 1e999}',
+        b'{"seed": NaN}',
+        b'{"seed": -Infinity}',
+        b'{"space": "\\ud800"}'.replace(b"space", b"\\ud800"),
+        b'{"start_from": ["\\udfff"], "a": ' + b'{"b":' * 10_000 + b"1" + b"}" * 10_000 + b"}",
+        b"[" * 10_000 + b"]" * 10_000,
     ],
     ids=lambda content: content[:30].decode("ascii", "replace"),
 )
@@ -144,6 +177,20 @@ def test_bodies_that_are_no_request_are_never_a_fault_of_the_service(client, che
     response = client.post("/optimize", content=content, headers=JSON)
     slug = response.json()["type"].rpartition("/")[2]
     check_problem(response, {"malformed-json": 400, "invalid-request": 422}[slug], slug)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"seed": 1, "seed": 2}',
+        b'{"seed": 1, "seed": 1}',
+        b'{"constraints": [{"metric": "params", "max": 1, "max": 2}]}',
+        b'{"seed": 1, "\\u0073eed": 2}',
+    ],
+)
+def test_a_name_that_stands_twice_is_refused(client, check_problem, content):
+    refused = check_problem(client.post("/optimize", content=content, headers=JSON), 400, "malformed-json")
+    assert "more than once" in refused["detail"]
 
 
 def test_errors_point_at_every_fault(client, check_problem):
