@@ -4,8 +4,8 @@ Starts the service on a free port and asks from this process, a thread and a kep
 with a seed of its own: 8 architectures, 64 starts, 100 steps. Three parts, each over a service that is warm:
 
 - sustained: 16 clients for a minute, each asking again as soon as it is answered;
-- endurance: 20,000 requests of 16 clients, with the service's memory after every thousand;
-- overload: 64 clients for 20 s, which ask again after a twentieth of a second whatever `Retry-After` says.
+- overload: 64 clients for 20 s, which ask again after a twentieth of a second whatever `Retry-After` says;
+- endurance: 20,000 requests of 16 clients, with ascents of 20 steps, and the service's memory after every thousand.
 
 CPU seconds of the service tell what an idle machine would do where this one is not: `free cores` is how much of its
 processors other programs left over. Figures of latency count the answers with status 200.
@@ -36,6 +36,7 @@ from optimize_latency import REQUEST, running
 from report import print_table, save
 
 CLIENTS, CROWD = 16, 64
+BRIEF = REQUEST | {"num_steps": 20}  # for the endurance, which is about memory
 PAUSE = 0.05  # seconds before a client of the crowd asks again
 REFUSED = (429, 503)
 WARM_UP = 500  # requests; the first ones fill what the service remembers
@@ -59,30 +60,34 @@ class Load:
         self._port, self._model = port, model
         self._seeds = count()
 
-    def ask(self, clients: int, more: Callable[[int], bool], pause: float = 0.0) -> Tally:
+    def ask(
+        self, clients: int, more: Callable[[int], bool], body: dict[str, Any] = REQUEST, pause: float = 0.0
+    ) -> Tally:
         """Ask with so many clients for as long as `more` says so of the number of answers."""
         tally = Tally()
-        threads = [threading.Thread(target=self._client, args=(tally, more, pause)) for _ in range(clients)]
+        threads = [threading.Thread(target=self._client, args=(tally, more, body, pause)) for _ in range(clients)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         return tally
 
-    def _client(self, tally: Tally, more: Callable[[int], bool], pause: float) -> None:
+    def _client(self, tally: Tally, more: Callable[[int], bool], body: dict[str, Any], pause: float) -> None:
         connection = HTTPConnection("127.0.0.1", self._port, timeout=120)
         while more(len(tally.statuses)):
             seed = next(self._seeds)
             began = time.perf_counter()
             try:
-                connection.request("POST", "/optimize", json.dumps(REQUEST | self._named(seed)), HEADERS)
+                content = json.dumps(body | {"model": self._model, "seed": seed})
+                connection.request("POST", "/optimize", content, HEADERS)
                 response = connection.getresponse()
-                content = response.read()
+                answer = response.read()
             except (OSError, HTTPException) as error:
                 connection.close()
+                time.sleep(PAUSE)
                 tally.statuses.append(type(error).__name__)
                 continue
-            whole = response.status != 200 or f'"seed":{seed},'.encode() in content
+            whole = response.status != 200 or f'"seed":{seed},'.encode() in answer
             tally.statuses.append(response.status if whole else "another's answer")
             if response.status == 200:
                 tally.times.append(time.perf_counter() - began)
@@ -91,9 +96,6 @@ class Load:
             if pause:
                 time.sleep(pause)
         connection.close()
-
-    def _named(self, seed: int) -> dict[str, Any]:
-        return {"model": self._model, "seed": seed}
 
 
 @dataclass
@@ -134,24 +136,28 @@ class Watch:
 
 def endure(load: Load, service: psutil.Process, requests: int) -> dict[str, Any]:
     """Memory after every thousand requests."""
-    load.ask(CLIENTS, lambda answered: answered < WARM_UP)
+    load.ask(CLIENTS, lambda answered: answered < WARM_UP, BRIEF)
     memory = [service.memory_info().rss / 2**20]
     watch, every = Watch(service), Tally()
     for thousand in range(1, 1 + max(1, requests // 1000)):
-        tally = load.ask(CLIENTS, lambda answered: answered < min(1000, requests))
+        tally = load.ask(CLIENTS, lambda answered: answered < min(1000, requests), BRIEF)
         for kept, new in ((every.times, tally.times), (every.statuses, tally.statuses), (every.silent, tally.silent)):
             kept.extend(new)
         memory.append(service.memory_info().rss / 2**20)
         print(f"{thousand},000 requests: {memory[-1]:.1f} MB", file=sys.stderr, flush=True)
+        if not memory[-1]:
+            raise RuntimeError(f"the service has died: {Counter(map(str, tally.statuses))}")
     return watch.read(every) | {"MB by thousand": memory, "growth %": 100 * (memory[-1] / memory[0] - 1)}
 
 
 def sustain(load: Load, service: psutil.Process, clients: int, seconds: float, pause: float = 0.0) -> dict[str, Any]:
     """So many clients for so long."""
-    load.ask(clients, lambda answered: answered < WARM_UP // 5, pause)
+    load.ask(clients, lambda answered: answered < WARM_UP // 5, pause=pause)
     watch = Watch(service)
     until = watch.began + seconds
-    return {"clients": clients} | watch.read(load.ask(clients, lambda _: time.perf_counter() < until, pause))
+    found = {"clients": clients} | watch.read(load.ask(clients, lambda _: time.perf_counter() < until, pause=pause))
+    print(found, file=sys.stderr, flush=True)
+    return found
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -133,14 +133,14 @@ class SecurityHeaders:
         await self._app(scope, receive, guarded if scope["type"] == "http" else send)
 
 
-def requires(scope: KeyScope) -> Callable[[Request], Caller]:
+def requires(scope: KeyScope) -> Callable[[Request], Awaitable[Caller]]:
     """A dependency that gives the caller, if the key's scope covers the one that is needed.
 
     Raises:
         problems.Forbidden: it does not.
     """
 
-    def check(request: Request) -> Caller:
+    async def check(request: Request) -> Caller:  # which waits for nothing and so needs no thread
         caller: Caller = request.state.caller
         if SCOPES.index(caller.scope) < SCOPES.index(scope):
             raise problems.ForbiddenError(f"this needs a key of scope {scope}; yours is of scope {caller.scope}")

@@ -15,6 +15,7 @@ CR-LSO's released loop takes one step from a noisy copy of the best latents, wit
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -121,12 +122,10 @@ def ascend(model: Model, problem: Problem) -> Path:
 @torch.inference_mode()
 def visited(model: Model, path: Path) -> list[Candidate]:
     """The distinct classes along a path, each with its highest point and its re-encoded prediction."""
-    nodes, edges = _decoded(model, path.z)
     points: dict[str, int] = {}
     found: dict[str, Architecture] = {}
-    order = path.score.argsort(descending=True, stable=True).cpu().numpy()
-    for point in _first_of_each(nodes, edges, order).tolist():
-        arch = model.space.from_graph(Graph(nodes[point], edges[point]))
+    for point, graph in _graphs(model, path):
+        arch = model.space.from_graph(graph)
         if points.setdefault(arch.key, point) == point:
             found[arch.key] = model.space.canonical(arch)
     means, stds = model.predict(model.encode(list(found.values())))
@@ -198,23 +197,22 @@ def _admissible(model: Model, problem: Problem, candidate: Candidate) -> bool:
     return all(constraint.admits(float(values[constraint.metric])) for constraint in problem.constraints)
 
 
-def _decoded(model: Model, z: Float[Tensor, "P Z"]) -> tuple[Int[np.ndarray, "P N"], Int[np.ndarray, "P N N"]]:
-    """Node and edge types of the most likely graph at every point, in blocks that fit into a processor's cache."""
+def _graphs(model: Model, path: Path) -> Iterator[tuple[int, Graph]]:
+    """Each distinct graph along a path and the highest point that decodes to it, highest first.
+
+    Points are decoded in blocks that fit into a processor's cache: all of a long path would not fit into memory.
+    """
     most = max(1, min(_POINTS_AT_ONCE, _LOGITS_AT_ONCE // model.vae.decoder.num_outputs))
-    blocks = [model.space.masked(*(part.cpu().numpy() for part in model.vae.decoder(some))) for some in z.split(most)]
-    nodes, edges = map(np.concatenate, zip(*blocks, strict=True))
-    return nodes, edges
-
-
-def _first_of_each(
-    nodes: Int[np.ndarray, "P N"], edges: Int[np.ndarray, "P N N"], order: Int[np.ndarray, "P"]
-) -> Int[np.ndarray, "D"]:
-    """Of equal graphs the row that comes first in an order; the rows in that order."""
-    upper = np.triu_indices(edges.shape[1], 1)
-    rows = np.column_stack([nodes, edges[:, upper[0], upper[1]]]).astype(np.uint8)[order]
-    packed = np.ascontiguousarray(rows).view(f"V{rows.shape[1]}").ravel()
-    _, first = np.unique(packed, return_index=True)
-    return order[np.sort(first)]
+    seen = set[bytes]()
+    for points in path.score.argsort(descending=True, stable=True).split(most):
+        nodes, edges = model.space.masked(*(logits.cpu().numpy() for logits in model.vae.decoder(path.z[points])))
+        upper = np.triu_indices(edges.shape[1], 1)
+        types = np.hstack([nodes, edges[:, upper[0], upper[1]]]).astype(np.uint8, order="C")
+        texts = types.view(f"V{types.shape[1]}").ravel().tolist()
+        for row, (point, text) in enumerate(zip(points.tolist(), texts, strict=True)):
+            if text not in seen:
+                seen.add(text)
+                yield point, Graph(nodes[row], edges[row])
 
 
 def _proposals(model: Model, problem: Problem, path: Path, chosen: list[Candidate]) -> list[Proposal]:

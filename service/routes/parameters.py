@@ -22,7 +22,7 @@ Submitter = Annotated[Caller, Depends(requires("submit"))]
 Admin = Annotated[Caller, Depends(requires("admin"))]
 
 
-def origin(
+async def origin(
     caller: Submitter,
     idempotency_key: Annotated[
         str | None,

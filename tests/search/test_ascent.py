@@ -88,6 +88,21 @@ def test_each_candidate_has_its_highest_point(model):
     assert {candidate.arch: candidate.point for candidate in visited(model, path)} == highest
 
 
+def test_blocks_in_which_points_are_decoded_change_nothing(model, monkeypatch):
+    path = ascend(model, Problem(**QUICK))
+    whole = visited(model, path)
+    monkeypatch.setattr("crlso.search.ascent._POINTS_AT_ONCE", 100)
+    parts = visited(model, path)
+    assert [(c.arch, c.point) for c in parts] == [(c.arch, c.point) for c in whole]
+
+
+def test_drawings_are_remembered_by_space_and_notation(model, answer):
+    again = optimize(model, Problem(**QUICK))
+    for one, other in zip(answer.proposals, again.proposals, strict=True):
+        assert other.svg is one.svg
+        assert other.graph is one.graph
+
+
 def test_every_point_of_the_path_lies_in_the_ball_and_every_start_climbs(model):
     path = ascend(model, Problem(**QUICK))
     assert len(path.z) == len(path.score) == 32 * 21
