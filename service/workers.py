@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from threading import BoundedSemaphore
 from typing import ParamSpec, TypeVar
@@ -41,11 +41,8 @@ class Workers:
         self._threads = ThreadPoolExecutor(count, "worker", initializer=torch.set_num_threads, initargs=(1,))
         self._places = BoundedSemaphore(count + max_waiting)
 
-    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Await the function's result from a thread.
-
-        Who is cancelled while the function waits gives its place to others; once it runs, it occupies its thread until
-        it returns.
+    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """What will be the function's result; cancelling it while the function waits gives its place to others.
 
         Raises:
             BusyError: as many functions as may run and wait already do.
@@ -54,7 +51,15 @@ class Workers:
             raise BusyError
         job = self._threads.submit(self._timed, time.perf_counter(), partial(function, *args, **kwargs))
         job.add_done_callback(lambda _: self._places.release())
-        return await asyncio.wrap_future(job)
+        return job
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Await the function's result; once it runs it occupies its thread until it returns, whoever gives it up.
+
+        Raises:
+            BusyError: as many functions as may run and wait already do.
+        """
+        return await asyncio.wrap_future(self.submit(function, *args, **kwargs))
 
     def _timed(self, asked: float, function: Callable[[], T]) -> T:
         began = time.perf_counter()

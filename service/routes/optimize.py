@@ -83,16 +83,19 @@ def make_router(answer: Answer, workers: Workers, jobs: JobStore, wait: float, m
         patience, applied = _preference(prefer, wait)
         if patience == 0.0:
             return _later(await asyncio.to_thread(queue, request, origin), applied)
-        solving, gone = asyncio.ensure_future(workers.run(solve, request)), asyncio.ensure_future(_gone(http))
-        done, _ = await asyncio.wait({solving, gone}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        work = workers.submit(solve, request)
+        solving, gone = asyncio.wrap_future(work), asyncio.ensure_future(_gone(http))
+        either: set[asyncio.Future[Any]] = {solving, gone}
+        done, _ = await asyncio.wait(either, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         gone.cancel()
         if done == {gone}:
-            solving.cancel()
-            await asyncio.wait({solving})  # now its place is others', unless it is being solved already
+            work.cancel()  # its place is others' now, unless it is being solved already
             return Response(status_code=499)  # that nobody reads; a usual number for the log
         if done:
             return Response(solving.result(), media_type="application/json", headers=applied)
         job = await asyncio.to_thread(queue, request, origin)
+        if work.cancel():  # it never began: solving it here as well would make a full service fuller
+            return _later(job, applied)
 
         async def hand_over() -> None:
             """What is being solved already need not be solved by the job."""

@@ -245,6 +245,28 @@ def test_what_takes_longer_than_the_client_waits_becomes_a_job_and_is_not_solved
     assert slow.get(f"{job}/result").json() == at_once.json()
 
 
+def test_what_still_waits_for_a_worker_when_it_becomes_a_job_is_left_to_the_job(make_client, stand_in, monkeypatch):
+    monkeypatch.setattr("service.jobs.dispatcher.Dispatcher.start", lambda _: None)
+    monkeypatch.setattr("service.jobs.dispatcher.Dispatcher.close", lambda _: None)
+    release, entered, solved = Event(), Event(), []
+
+    def solve(model, problem):
+        entered.set()
+        assert release.wait(10)
+        solved.append(problem.seed)
+        return stand_in.solve(model, problem)
+
+    with make_client(solve=solve, workers=1, max_waiting=1) as client, ThreadPoolExecutor() as threads:
+        first = threads.submit(client.post, "/optimize", json={"seed": 1}, headers={"Prefer": "wait=30"})
+        assert entered.wait(10)
+        later = [client.post("/optimize", json={"seed": seed}, headers={"Prefer": "wait=1"}) for seed in (2, 3)]
+        assert [response.status_code for response in later] == [202, 202]
+        release.set()
+        assert first.result().status_code == 200
+        assert {client.get(response.headers["location"]).json()["state"] for response in later} == {"queued"}
+    assert solved == [1]
+
+
 def test_a_client_that_does_not_want_to_wait(slow):
     later = slow.post("/v1/optimize", json={"seed": 3}, headers={"Prefer": "respond-async", "Idempotency-Key": "k"})
     assert (later.status_code, later.headers["preference-applied"]) == (202, "respond-async")
