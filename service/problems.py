@@ -165,7 +165,7 @@ def _place(location: tuple[int | str, ...]) -> dict[str, str]:
 def _methods(request: Request) -> set[str]:
     """Methods that the document has for the request's path."""
     paths = request.app.openapi()["paths"].items()
-    of_path = [methods for path, methods in paths if compile_path(path)[0].match(request.url.path)]
+    of_path = [methods for path, methods in paths if compile_path(path)[0].match(request.scope["path"])]
     return {method.upper() for methods in of_path for method in methods}
 
 
@@ -175,7 +175,7 @@ async def _http(request: Request, error: StarletteHTTPException) -> Response:
     if kind is METHOD:  # the framework names the methods of one route only
         headers["Allow"] = ", ".join(sorted(_methods(request) or {headers["allow"]}))
     if kind in (NO_PATH, METHOD):
-        return problem(request, kind, f"{request.method} {request.url.path}: {kind.description}", headers)
+        return problem(request, kind, f"{request.method} {request.scope['path']}: {kind.description}", headers)
     return problem(request, kind, error.detail, headers)
 
 
