@@ -15,9 +15,11 @@ from crlso.latent.bundle import load_bundle
 from crlso.latent.model import Model
 from crlso.search.ascent import optimize
 from service import problems
+from service.maps import Maps
 from service.middleware import BodyLimit, RequestId
 from service.registry import Registry
-from service.routes import catalogue, health
+from service.routes import ascents, catalogue, files, health, page
+from service.routes import maps as mapping
 from service.routes import optimize as optimization
 from service.settings import Settings
 from service.supernets import Scorer, Supernets, load_supernet
@@ -27,7 +29,7 @@ from service.workers import Workers
 def create_app(
     settings: Settings,
     load: Callable[[Path], Model] = load_bundle,
-    solve: optimization.Solve = optimize,
+    solve: ascents.SolveAloud = optimize,
     load_scorer: Callable[[Path], Scorer] = load_supernet,
 ) -> FastAPI:
     """Make the application.
@@ -39,7 +41,7 @@ def create_app(
         load_scorer: reads a folder of a supernet.
     """
     registry, supernets = Registry(settings.models, load), Supernets(settings.supernets, load_scorer)
-    workers = Workers(settings.workers, settings.max_waiting)
+    workers, maps = Workers(settings.workers, settings.max_waiting), Maps()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -56,8 +58,12 @@ def create_app(
     )
     app.state.registry = registry
     app.include_router(optimization.make_router(registry, supernets, workers, solve))
+    app.include_router(ascents.make_router(registry, supernets, workers, maps, solve))
+    app.include_router(mapping.make_router(registry, maps, workers))
+    app.include_router(files.make_router(registry, workers))
     app.include_router(catalogue.make_router(registry, supernets))
     app.include_router(health.make_router(registry))
+    app.router.routes.extend(page.routes())
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestId)
     problems.install(app)

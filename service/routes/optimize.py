@@ -19,7 +19,7 @@ from service.workers import Workers
 
 Solve = Callable[[Model, Problem], Answer]
 
-_ERRORS = problems.declare(
+ERRORS = problems.declare(
     problems.MALFORMED,
     problems.UNKNOWN_NAME,
     problems.TOO_LARGE,
@@ -34,23 +34,7 @@ _ERRORS = problems.declare(
 
 def make_router(registry: Registry, supernets: Supernets, workers: Workers, solve: Solve) -> APIRouter:
     """The operation at its short and its versioned path."""
-    router = APIRouter(tags=["optimize"], responses=_ERRORS, dependencies=[Depends(problems.require_json)])
-
-    def answer(request: OptimizeRequest) -> bytes:
-        model = registry.resolve(request.space, request.model)
-        scorer = None if request.evaluator is None else supernets.resolve(request.evaluator, request.space)
-        answered = dict(solve(model, request))
-        proposals = tuple(_scored(proposal, model.space, scorer) for proposal in answered.pop("proposals"))
-        found = OptimizeResponse.model_construct(
-            **answered,
-            proposals=proposals,
-            space=model.space.name,
-            metric=model.metric.name,
-            unit=model.metric.unit,
-            evaluator=request.evaluator,
-            evaluator_digest=None if scorer is None else scorer.digest,
-        )
-        return found.model_dump_json().encode()
+    router = APIRouter(tags=["optimize"], responses=ERRORS, dependencies=[Depends(problems.require_json)])
 
     @router.post("/v1/optimize", response_model=OptimizeResponse)
     @router.post("/optimize", response_model=OptimizeResponse)
@@ -60,9 +44,28 @@ def make_router(registry: Registry, supernets: Supernets, workers: Workers, solv
         The same request and seed to the same model (`digest`) is answered the same way, `elapsed_ms` apart. An
         evaluator scores what was proposed; the order stays that of the model.
         """
-        return Response(await workers.run(answer, request), media_type="application/json")
+        content = await workers.run(answer_with, registry, supernets, solve, request)
+        return Response(content, media_type="application/json")
 
     return router
+
+
+def answer_with(registry: Registry, supernets: Supernets, solve: Solve, request: OptimizeRequest) -> bytes:
+    """The answer's body."""
+    model = registry.resolve(request.space, request.model)
+    scorer = None if request.evaluator is None else supernets.resolve(request.evaluator, request.space)
+    answered = dict(solve(model, request))
+    proposals = tuple(_scored(proposal, model.space, scorer) for proposal in answered.pop("proposals"))
+    found = OptimizeResponse.model_construct(
+        **answered,
+        proposals=proposals,
+        space=model.space.name,
+        metric=model.metric.name,
+        unit=model.metric.unit,
+        evaluator=request.evaluator,
+        evaluator_digest=None if scorer is None else scorer.digest,
+    )
+    return found.model_dump_json().encode()
 
 
 def _scored(proposal: Proposal, space: SearchSpace, scorer: Scorer | None) -> ScoredProposal:
