@@ -29,13 +29,22 @@ from service.workers import Workers
 _SHOWN = 48  # starts whose ascents are told of: more crowd the map
 _EVENTS = 32  # times that they are told of
 
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["path", "places", "answer", "problem"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["event", "data"],
+}
+
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": (
             "Events: `path` {step, of, points: [[x, y], …] of the first starts, on the map}, `places` {points and "
             "entries on the map, of the proposals}, `answer` with the body of POST /v1/optimize; or `problem`"
         ),
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": _EVENT}},
     }
 }
 

@@ -62,7 +62,7 @@ export class Jobs {
     const now = JSON.stringify(items);
     if (now === this.body.dataset.seen) return; // what has the focus keeps it
     this.body.dataset.seen = now;
-    const heads = ["Job", "Kind", "State", "Progress", "Created", ""];
+    const heads = ["Job", "Kind", "State", "Progress", "Created", "Action"];
     const next = el("button", { type: "button", class: "quiet", hidden: !more, onclick: () => this.#more() }, "Show more");
     const list = items.length
       ? table(heads, items.map((job) => this.#row(job)), "Jobs")

@@ -13,7 +13,7 @@ export function table(heads, rows, caption) {
   const body = el("tbody", {}, rows.map((cells) => el("tr", {}, cells.map((cell) => el("td", {}, cell)))));
   return el(
     "div",
-    { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": `Table of ${caption.toLowerCase()}` },
     el("table", {}, el("caption", { class: "unseen" }, caption), head, body),
   );
 }

@@ -111,7 +111,7 @@ class Visitor:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", lambda sent: self._see(sent.url))
         page.goto(self.served.url + path)
-        page.wait_for_selector(ready)
+        page.wait_for_selector(ready, state="attached")
         return page
 
     def forgive(self, text):

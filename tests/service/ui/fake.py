@@ -142,7 +142,11 @@ def fake_app(fake):
 
     @app.get("/v1/studies/{name}")
     def study(name: str):
-        return app.state.fake.studies[name][0] if name in app.state.fake.studies else problem(404, f"unknown study {name!r}")
+        return (
+            app.state.fake.studies[name][0]
+            if name in app.state.fake.studies
+            else problem(404, f"unknown study {name!r}")
+        )
 
     @app.get("/v1/studies/{name}/trials")
     def trials(name: str, page_token: int = 0):
@@ -172,6 +176,8 @@ def fake_app(fake):
     async def events(name: str, request: Request):
         last = request.headers.get("last-event-id")
         app.state.fake.last_ids.append(last)
-        return StreamingResponse(app.state.fake.events(app.state.fake.jobs[name], int(last or 0)), media_type="text/event-stream")
+        return StreamingResponse(
+            app.state.fake.events(app.state.fake.jobs[name], int(last or 0)), media_type="text/event-stream"
+        )
 
     return app

@@ -1,9 +1,11 @@
-"""Every journey of the page, driven in headless Chromium; screenshots go to CRLSO_SCREENSHOTS, if it is set."""
+"""Every journey of the page, driven in headless Chromium."""
 
 import json
+import math
 import re
-import statistics
+import sys
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -16,6 +18,17 @@ def until(condition, seconds=20):
     while not condition():
         assert time.monotonic() < end, "it did not come about"
         time.sleep(0.05)
+
+
+@pytest.fixture
+def report(capsys):
+    """Prints a figure that was measured."""
+
+    def show(text):
+        with capsys.disabled():
+            sys.stdout.write(f"\n{text}")
+
+    return show
 
 
 def climb(page, **fields):
@@ -57,8 +70,10 @@ def test_the_map_says_what_it_shows(visitor):
 def test_the_cell_under_the_cursor_is_shown_with_what_is_known_of_it(visitor):
     page = visitor.open()
     x, y = middle(page)
-    page.mouse.move(x + 40, y + 25)
-    page.mouse.move(x + 42, y + 25)
+    for turn in range(300):  # outwards until something is there
+        page.mouse.move(x + turn * math.cos(turn), y + turn * math.sin(turn))
+        if page.locator("#map.pointing").count():
+            break
     page.wait_for_selector("#cell svg text")
     told = figures(page.locator("#cell"))
     assert list(told) == ["Predicted", "Measured", "Rank", "Params", "FLOPs", "Twins"]
@@ -112,7 +127,7 @@ def test_the_table_lists_what_the_map_shows_and_leads_to_it(visitor):
 
 
 @pytest.mark.parametrize("zooms", [0, 4])
-def test_fifteen_thousand_points_pan_at_thirty_frames_a_second(visitor, zooms):
+def test_fifteen_thousand_points_pan_at_thirty_frames_a_second(visitor, report, zooms):
     page = visitor.open()
     page.focus("#map")
     for _ in range(zooms):
@@ -121,9 +136,9 @@ def test_fifteen_thousand_points_pan_at_thirty_frames_a_second(visitor, zooms):
     rates = []
     for _ in range(4):  # the machine may be busy with something else for a while
         stamps = pan(page)
-        spans = [after - before for before, after in zip(stamps, stamps[1:], strict=False)]
+        spans = [after - before for before, after in pairwise(stamps)]
         rates.append(1000 * len(spans) / sum(spans))
-        print(f"{zooms} zooms: {rates[-1]:.0f} frames/s, slowest {max(spans):.0f} ms, median {statistics.median(spans):.1f}")
+        report(f"{zooms} zooms in: {rates[-1]:.0f} frames/s, the slowest frame {max(spans):.0f} ms")
     assert max(rates) >= 30
 
 
@@ -217,7 +232,11 @@ def test_proposals_are_copied_saved_and_found_on_the_map(visitor):
 
 def test_where_onnx_is_missing_the_card_says_what_to_install(visitor):
     page = visitor.open()
-    missing = {"title": "No", "status": 422, "detail": "export to onnx needs the package onnx: pip install 'crlso[onnx]'"}
+    missing = {
+        "title": "No",
+        "status": 422,
+        "detail": "export to onnx needs the package onnx: pip install 'crlso[onnx]'",
+    }
     page.route("**/export?*", lambda route: route.fulfill(status=422, json=missing))
     climb(page, num_architectures=1, num_starts=16, num_steps=20)
     page.get_by_role("button", name="Download as ONNX").click()
@@ -228,8 +247,9 @@ def test_where_onnx_is_missing_the_card_says_what_to_install(visitor):
 def test_what_is_drawn_can_never_run(visitor):
     page = visitor.open()
     evil = (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9" onload="window.hurt=1"><script>window.hurt=1</script>'
-        '<foreignObject><img src="http://elsewhere.test/x"/></foreignObject><g style="x"><text onclick="y">word</text></g></svg>'
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9" onload="hurt=1"><script>hurt=1</script>'
+        '<foreignObject><img src="http://elsewhere.test/x"/></foreignObject><g style="x"><text onclick="y">word</text>'
+        "</g></svg>"
     )
 
     def spoil(route):
@@ -242,6 +262,7 @@ def test_what_is_drawn_can_never_run(visitor):
     markup = page.inner_html("#cell")
     assert not re.search("script|foreignObject|onload|onclick|style=|<img", markup.replace("&lt;img src=x onerror", ""))
     assert page.evaluate("window.hurt") is None
+    visitor.forgive("Content Security Policy")  # which says that it kept the handlers from running
 
 
 # Pareto
@@ -374,7 +395,9 @@ def test_the_whole_page_is_reached_by_the_keyboard(visitor):
     seen = []
     for _ in range(40):
         page.keyboard.press("Tab")
-        seen.append(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim().slice(0, 20)"))
+        seen.append(
+            page.evaluate("document.activeElement.id || document.activeElement.textContent.trim().slice(0, 20)")
+        )
     assert seen[0] == "Skip to content"
     assert {"Studies", "model", "colour", "map", "zoom-in", "Climb", "cost", "order", "known"} <= set(seen)
     page.focus("#map")
@@ -385,16 +408,18 @@ def test_the_whole_page_is_reached_by_the_keyboard(visitor):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("where", ["/", "/#/studies", "/#/studies/study-1", "/#/jobs", "/#/jobs/job-4"])
-def test_axe_finds_nothing(visitor, where, scheme):
+def test_axe_finds_nothing(visitor, report, where, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     ready = {"/": "#known tbody tr", "/#/studies/study-1": "#studies .chart"}
-    page = visitor.open(where, ready=ready.get(where, ".badge, #studies tbody tr"), color_scheme=scheme, bypass_csp=True)
+    page = visitor.open(
+        where, ready=ready.get(where, ".badge, #studies tbody tr"), color_scheme=scheme, bypass_csp=True
+    )
     if where == "/":
         climb(page, num_architectures=2, num_starts=16, num_steps=10)
         page.click("summary")
     violations = axe.Axe().run(page).response["violations"]
     told = [(one["impact"], one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in violations]
-    print(f"{where} {scheme}: {len(told)} violations")
+    report(f"{where} {scheme}: {len(told)} violations")
     assert told == []
 
 
