@@ -5,7 +5,7 @@ import { parse } from "./stream.js";
 const KEY = "crlso-key";
 
 /** An answer that is not a success, with the service's own explanation. */
-export class Problem extends Error {
+class Problem extends Error {
   constructor(status, content) {
     super(content.detail ?? content.title ?? `The service answered ${status}.`);
     this.status = status;

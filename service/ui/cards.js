@@ -10,8 +10,8 @@ export function showCards(explorer, { answer, places }) {
   byId("proposals").hidden = false;
   const { certificate, unit, metric } = answer;
   byId("proposals-lead").textContent =
-    `Best first by predicted ${metric.replaceAll("_", " ")}. Anywhere in the latent ball the surrogate reaches at most ` +
-    `${value(certificate.bound, unit)}; the ascent came to ${value(certificate.value, unit)}.`;
+    `Best first by predicted ${metric.replaceAll("_", " ")}. Anywhere in the latent ball the surrogate reaches at ` +
+    `most ${value(certificate.bound, unit)}; the ascent came to ${value(certificate.value, unit)}.`;
   const cards = answer.proposals.map((proposal, i) => card(explorer, answer, proposal, i, places.entries[i] ?? null));
   byId("cards").replaceChildren(...cards);
 }
@@ -64,7 +64,8 @@ function buttons(explorer, space, proposal, i, entry, fault) {
   return all;
 }
 
-const button = (shown, name, onclick) => el("button", { type: "button", class: "quiet", "aria-label": name, onclick }, shown);
+const button = (shown, name, onclick) =>
+  el("button", { type: "button", class: "quiet", "aria-label": name, onclick }, shown);
 
 async function saveAs(space, text, format, name, fault) {
   say(fault, null);

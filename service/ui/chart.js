@@ -6,7 +6,7 @@ import { count } from "./format.js";
 const EDGE = { top: 12, right: 14, bottom: 34, left: 52 };
 
 /** Round numbers that cover an interval, some `most` of them. */
-export function ticks([low, high], most) {
+function ticks([low, high], most) {
   const rough = (high - low) / most || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
@@ -27,7 +27,8 @@ export function span(values, air = 0.05) {
 
 /** Axes of a chart: `svg` to draw into, `x` and `y` from values to pixels, and the pixel of the lower axis. */
 export function frame({ width, height, x, y, xName, yName, label }) {
-  const svg = svgEl("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label });
+  const box = { viewBox: `0 0 ${width} ${height}`, width, height };
+  const svg = svgEl("svg", { class: "chart", role: "img", "aria-label": label, ...box });
   const across = (v) => EDGE.left + ((v - x[0]) / (x[1] - x[0])) * (width - EDGE.left - EDGE.right);
   const up = (v) => height - EDGE.bottom - ((v - y[0]) / (y[1] - y[0])) * (height - EDGE.top - EDGE.bottom);
   for (const tick of ticks(y, 5)) {

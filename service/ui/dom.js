@@ -49,8 +49,10 @@ export function responsive(container, draw) {
 }
 
 /** Names and what belongs to them, in columns or, where texts are long, one after the other. */
-export const figures = (rows, kind = "columns") =>
-  el("dl", { class: `figures ${kind}` }, rows.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text))));
+export function figures(rows, kind = "columns") {
+  const pairs = rows.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text)));
+  return el("dl", { class: `figures ${kind}` }, pairs);
+}
 
 /** A button that copies a notation and says that it did. */
 export function copyButton(text) {

@@ -3,8 +3,8 @@
 const ELEMENTS = new Set(["svg", "g", "path", "rect", "circle", "line", "text", "title"]);
 const ATTRIBUTES = new Set(
   (
-    "viewBox width height role font-family font-size font-weight text-anchor d fill stroke stroke-width stroke-linecap " +
-    "stroke-linejoin stroke-opacity opacity x y dy rx cx cy r x1 y1 x2 y2 transform"
+    "viewBox width height role font-family font-size font-weight text-anchor d fill stroke stroke-width " +
+    "stroke-linecap stroke-linejoin stroke-opacity opacity x y dy rx cx cy r x1 y1 x2 y2 transform"
   ).split(" "),
 );
 

@@ -29,9 +29,11 @@ export class Explorer extends EventTarget {
 
   async start() {
     try {
-      const { models } = await get("/v1/models");
+      const { models, unavailable } = await get("/v1/models");
+      const broken = Object.entries(unavailable).map(([name, reason]) => `The model ${name} does not load: ${reason}. `);
+      say(byId("notice"), broken.join(""));
       byId("model").replaceChildren(...models.map(({ name }) => el("option", {}, name)));
-      if (!models.length) throw new Error("There is no model yet: train one with python -m crlso.train.");
+      if (!models.length) throw new Error(`${broken.join("")}There is no model: train one with python -m crlso.train.`);
       await this.#load();
     } catch (error) {
       say(byId("notice"), error.message);
@@ -100,10 +102,10 @@ export class Explorer extends EventTarget {
     const bar = el("span", { class: "ramp" });
     const stops = Array.from({ length: 12 }, (_, i) => colour(i / 11));
     bar.style.backgroundImage = `linear-gradient(90deg, ${stops.join(", ")})`;
-    const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => el("span", {}, value(this.scale.at(share))));
+    const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => el("span", {}, value(this.scale.tick(share))));
     const legend = byId("legend");
     legend.replaceChildren(bar, el("span", { class: "ticks" }, ticks));
-    const [worst, best] = [0, 1].map((share) => value(this.scale.at(share), this.whole.unit));
+    const [worst, best] = [0, 1].map((share) => value(this.scale.tick(share), this.whole.unit));
     legend.setAttribute("aria-label", `Colour by rank, from ${worst} to ${best}; ${SHADES} shades`);
   }
 

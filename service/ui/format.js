@@ -8,7 +8,7 @@ export function value(number, unit = "") {
 }
 
 /** How much the members of the ensemble disagree. */
-export const deviation = (std) => (std < 0.005 ? "± <0.01" : `± ${std.toFixed(2)}`);
+export const deviation = (std) => `± ${std.toFixed(2)}`;
 
 /** A count in thousands, millions or billions, three digits. */
 export function count(number) {

@@ -1,9 +1,8 @@
 // One job as it goes on: its events are followed from the first, and again from the last one seen when the line breaks.
 
-import { events, get } from "./api.js";
+import { events, get, post } from "./api.js";
 import { el, failure, figures } from "./dom.js";
 import { moment } from "./format.js";
-import { cancelButton, finished, getJob } from "./jobs.js";
 import { absent, badge } from "./lists.js";
 import { Traces } from "./traces.js";
 
@@ -17,6 +16,24 @@ export function showJob(place, id) {
   return () => control.abort();
 }
 
+export const finished = (state) => ["succeeded", "failed", "cancelled"].includes(state);
+
+/** A button that cancels a job and then calls back with what has become of it. */
+export function cancelButton(job, then) {
+  const fault = el("span", { class: "error", role: "alert" });
+  const button = el("button", { type: "button", class: "quiet", "aria-label": `Cancel ${job.id}` }, "Cancel");
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      then(await post(`/v1/jobs/${encodeURIComponent(job.id)}/cancel`, {}));
+    } catch (error) {
+      button.disabled = false;
+      fault.textContent = error.message;
+    }
+  });
+  return el("span", {}, button, fault);
+}
+
 class JobView {
   constructor(place, id, signal) {
     Object.assign(this, { place, id, signal, lastId: null, traces: new Traces(), lines: [] });
@@ -25,7 +42,7 @@ class JobView {
   async start() {
     const back = el("p", {}, el("a", { href: "#/jobs" }, "← All jobs"));
     try {
-      this.job = await getJob(this.id);
+      this.job = await get(this.#path);
       if (this.signal.aborted) return;
       this.#build(back);
       await this.#follow();
@@ -58,7 +75,7 @@ class JobView {
           this.lastId = event.id ?? this.lastId;
           this.#take(event);
         }
-        this.job = await getJob(this.id);
+        this.job = await get(this.#path);
         this.#show();
       } catch (error) {
         if (this.signal.aborted || error.status) throw error;
@@ -99,8 +116,13 @@ class JobView {
     const open = !finished(job.state);
     if (open && !this.cancel.hasChildNodes()) this.cancel.append(cancelButton(job, (now) => this.#became(now)));
     if (!open) this.cancel.replaceChildren();
-    const rows = [["Created", moment(job.created)], ["Started", moment(job.started)], ["Finished", moment(job.finished)]];
-    rows.push(["Attempts", String(job.attempts)], ["Id", job.id]);
+    const rows = [
+      ["Created", moment(job.created)],
+      ["Started", moment(job.started)],
+      ["Finished", moment(job.finished)],
+      ["Attempts", String(job.attempts)],
+      ["Id", job.id],
+    ];
     this.facts.replaceChildren(figures(rows, "flowing"));
   }
 

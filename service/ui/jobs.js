@@ -1,10 +1,9 @@
 // Jobs: their list, looked at again while it is open, and one of them as it goes on.
 
-import { get, post } from "./api.js";
 import { byId, el, failure } from "./dom.js";
 import { moment } from "./format.js";
-import { showJob } from "./job.js";
-import { absent, badge, bar, pages, table } from "./lists.js";
+import { cancelButton, finished, showJob } from "./job.js";
+import { absent, badge, bar, moreButton, pages, table } from "./lists.js";
 
 const EVERY = 3000; // milliseconds
 
@@ -34,7 +33,10 @@ export class Jobs {
       choice.value = this[name];
       return el("label", {}, `${name[0].toUpperCase()}${name.slice(1)} `, choice);
     };
-    const tools = [filter("kind", "train search supernet evaluate optimize"), filter("state", "queued running succeeded failed cancelled")];
+    const tools = [
+      filter("kind", "train search supernet evaluate optimize"),
+      filter("state", "queued running succeeded failed cancelled"),
+    ];
     this.place.replaceChildren(el("div", { class: "panel" }, el("div", { class: "tools" }, tools), this.body));
     this.#look();
   }
@@ -53,7 +55,7 @@ export class Jobs {
       if (body === this.body) this.#fill(items, more);
     } catch (error) {
       body.replaceChildren(failure(new Error(absent(error, "jobs"))));
-      if (error.status) return; // asking again would not change it
+      if (error.status < 500) return; // asking again would not change it
     }
     if (body === this.body) this.timer = setTimeout(() => this.#look(), EVERY);
   }
@@ -63,7 +65,7 @@ export class Jobs {
     if (now === this.body.dataset.seen) return; // what has the focus keeps it
     this.body.dataset.seen = now;
     const heads = ["Job", "Kind", "State", "Progress", "Created", "Action"];
-    const next = el("button", { type: "button", class: "quiet", hidden: !more, onclick: () => this.#more() }, "Show more");
+    const next = moreButton(more, () => this.#more());
     const list = items.length
       ? table(heads, items.map((job) => this.#row(job)), "Jobs")
       : el("p", { class: "hint" }, "No such job.");
@@ -88,24 +90,3 @@ export class Jobs {
     ];
   }
 }
-
-export const finished = (state) => ["succeeded", "failed", "cancelled"].includes(state);
-
-/** A button that cancels a job and then calls back with what has become of it. */
-export function cancelButton(job, then) {
-  const fault = el("span", { class: "error", role: "alert" });
-  const button = el("button", { type: "button", class: "quiet", "aria-label": `Cancel ${job.id}` }, "Cancel");
-  button.addEventListener("click", async () => {
-    button.disabled = true;
-    try {
-      then(await post(`/v1/jobs/${encodeURIComponent(job.id)}/cancel`, {}));
-    } catch (error) {
-      button.disabled = false;
-      fault.textContent = error.message;
-    }
-  });
-  return el("span", {}, button, fault);
-}
-
-/** The job itself, for those who follow it. */
-export const getJob = (id) => get(`/v1/jobs/${encodeURIComponent(id)}`);

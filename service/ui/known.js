@@ -45,7 +45,8 @@ export class KnownTable {
   }
 
   #row(one) {
-    const show = el("button", { type: "button", class: "link", onclick: () => this.choose(one.index) }, one.architecture);
+    const onclick = () => this.choose(one.index);
+    const show = el("button", { type: "button", class: "link", onclick }, one.architecture);
     const cells = [
       one.rank === null ? "–" : exact(one.rank),
       show,

@@ -31,6 +31,10 @@ export async function pages(path, count) {
   return { items, more: Boolean(token) };
 }
 
+/** The button at the end of a list that goes on. */
+export const moreButton = (more, onclick) =>
+  el("button", { type: "button", class: "quiet", hidden: !more, onclick }, "Show more");
+
 /** A badge for a state: its word, and a colour beside it. */
 export const badge = (state) => el("span", { class: `badge ${state}` }, state);
 

@@ -13,7 +13,7 @@ export class LatentMap extends EventTarget {
     super();
     Object.assign(this, { canvas, view: new Viewport(), cloud: new Cloud(), layers: [], hovered: -1, selected: -1 });
     this.context = canvas.getContext("2d");
-    new ResizeObserver(() => this.#resize()).observe(canvas);
+    new ResizeObserver(() => this.#resize()).observe(canvas.parentElement);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#recolour());
     new Gestures(canvas, this);
     canvas.addEventListener("pointerleave", () => this.#hover(-1));
@@ -99,8 +99,11 @@ export class LatentMap extends EventTarget {
 
   #resize() {
     this.ratio = Math.min(2, devicePixelRatio || 1);
-    const { clientWidth: width, clientHeight: height } = this.canvas;
+    const { width: room, top, left } = this.canvas.parentElement.getBoundingClientRect();
+    const [width, height] = [Math.floor(room), this.canvas.clientHeight];
     if (!width || !height) return;
+    this.canvas.style.width = `${width}px`; // whole pixels, or every dot would be blurred
+    this.canvas.style.translate = [left + scrollX, top + scrollY].map((at) => `${Math.ceil(at) - at}px`).join(" ");
     Object.assign(this.canvas, { width: Math.round(width * this.ratio), height: Math.round(height * this.ratio) });
     this.view.resize(width, height);
     this.#paint(); // at once, as the canvas is empty now

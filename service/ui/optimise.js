@@ -20,6 +20,7 @@ export class Optimise extends EventTarget {
     this.running?.abort();
     this.paths.clear();
     this.#startFrom([]);
+    byId("climb-start").disabled = false;
     const { space, params, flops } = this.explorer.whole;
     this.form.elements.params.disabled = !params;
     this.form.elements.flops.disabled = !flops;
@@ -79,11 +80,12 @@ export class Optimise extends EventTarget {
     const number = (name) => Number(elements[name].value);
     const limited = ["params", "flops"].filter((name) => !elements[name].disabled && elements[name].value !== "");
     const { space, model } = this.explorer.whole;
+    const plain = ["num_architectures", "seed", "num_starts", "num_steps"];
     return {
       space,
       model,
       constraints: limited.map((metric) => ({ metric, max: number(metric) })),
-      ...Object.fromEntries(["num_architectures", "seed", "num_starts", "num_steps"].map((name) => [name, number(name)])),
+      ...Object.fromEntries(plain.map((name) => [name, number(name)])),
       ...(this.from.length ? { start_from: this.from } : {}),
       ...(elements.evaluator.value ? { evaluator: elements.evaluator.value } : {}),
     };

@@ -30,7 +30,7 @@ export class Pareto {
     const costs = whole?.[byId("cost").value];
     if (!whole || !this.width) return;
     if (!costs) {
-      this.place.replaceChildren(el("p", { class: "hint" }, "No network of this space is known, so there are no costs."));
+      this.place.replaceChildren(hint("No network of this space is known, so there are no costs."));
       return;
     }
     const known = measured.order.length > 0;
@@ -39,8 +39,10 @@ export class Pareto {
     const said = known ? "measured" : "predicted";
     this.place.replaceChildren(
       this.#picture(scale, costs, front, known),
-      el("p", { class: "hint" }, `${exact(front.length)} architectures are on the front by ${said} value, which the line joins. ` +
-        "Discs with numbers are proposals. What is lower than all of the front and than the better half is below the plot."),
+      hint(
+        `${exact(front.length)} architectures are on the front by ${said} value, which the line joins. Discs with ` +
+          "numbers are proposals. What is lower than all of the front and than the better half is below the plot.",
+      ),
     );
   }
 
@@ -92,6 +94,8 @@ export class Pareto {
     return canvas;
   }
 }
+
+const hint = (text) => el("p", { class: "hint" }, text);
 
 /** Entries that no other one beats at no more cost, from the least cost: `order` has the best first. */
 function frontOf(order, costs) {

@@ -6,7 +6,8 @@ export class Points {
   constructor(x, y) {
     this.x = Float64Array.from(x);
     this.y = Float64Array.from(y);
-    this.reach = 1.001 * Math.max(1e-9, ...[this.x, this.y].map((axis) => axis.reduce((m, v) => Math.max(m, Math.abs(v)), 0)));
+    const farthest = (axis) => axis.reduce((most, one) => Math.max(most, Math.abs(one)), 1e-9);
+    this.reach = 1.001 * Math.max(farthest(this.x), farthest(this.y));
     this.#sort();
   }
 

@@ -1,4 +1,5 @@
-// Server-sent events out of a response's body, as the HTML standard has them; EventSource sends neither keys nor bodies.
+// Server-sent events out of a response's body, as the HTML standard has them: EventSource can send neither keys nor
+// bodies.
 
 /** Yields {id, event, data}, data as JSON. */
 export async function* parse(body) {

@@ -3,7 +3,7 @@
 import { get, post } from "./api.js";
 import { byId, el, failure, say } from "./dom.js";
 import { moment } from "./format.js";
-import { absent, bar, pages, table } from "./lists.js";
+import { absent, bar, moreButton, pages, table } from "./lists.js";
 import { showStudy } from "./study.js";
 
 export class Studies {
@@ -32,7 +32,7 @@ export class Studies {
       const { items, more } = await pages("/v1/studies", this.pages);
       const heads = ["Name", "Space", "Strategy", "Trials", "Opened"];
       const rows = items.map((study) => row(study));
-      const next = el("button", { type: "button", class: "quiet", hidden: !more, onclick: () => this.#more() }, "Show more");
+      const next = moreButton(more, () => this.#more());
       const list = items.length ? table(heads, rows, "Studies") : el("p", { class: "hint" }, "No study yet.");
       this.place.replaceChildren(el("div", { class: "panel" }, list, next));
       this.form.hidden = false;
@@ -59,7 +59,8 @@ export class Studies {
     say(byId("study-new-error"), null);
     try {
       // A key of its own for each press: sent twice, it is still one study.
-      const study = await post("/v1/studies", this.#request(), { "Idempotency-Key": crypto.getRandomValues(new Uint32Array(4)).join("-") });
+      const once = { "Idempotency-Key": crypto.getRandomValues(new Uint32Array(4)).join("-") };
+      const study = await post("/v1/studies", this.#request(), once);
       this.form.elements.name.value = "";
       location.hash = `#/studies/${encodeURIComponent(study.id)}`;
     } catch (error) {

@@ -38,7 +38,8 @@ function render(place, study, trials) {
   const told = trials.filter(({ state }) => state === "done").sort((a, b) => a.number - b.number);
   const [metric] = study.metrics;
   const better = (a, b) => (metric.direction === "max" ? a > b : a < b);
-  const best = told.reduce((top, trial) => (top === null || better(trial.values[0], top.values[0]) ? trial : top), null);
+  const wins = (trial, top) => top === null || better(trial.values[0], top.values[0]);
+  const best = told.reduce((top, trial) => (wins(trial, top) ? trial : top), null);
   const curve = el("div", { class: "plot" });
   const inside = el("div", {}, curve);
   responsive(curve, (width) => curve.replaceChildren(history(told, metric, better, width)));
@@ -73,7 +74,8 @@ function history(told, metric, better, width) {
   let best = values[0];
   const bests = values.map((one) => (best = better(one, best) ? one : best));
   const label = `${metric.name} of ${told.length} trials; the best is ${value(best)}`;
-  const axes = frame({ width, height: HEIGHT, x: span(numbers), y: span(values), xName: "trial", yName: metric.name, label });
+  const names = { xName: "trial", yName: metric.name, label };
+  const axes = frame({ width, height: HEIGHT, x: span(numbers), y: span(values), ...names });
   axes.svg.append(line(bests.map((one, i) => [axes.x(numbers[i]), axes.y(one)]), { steps: true }));
   values.forEach((one, i) => axes.svg.append(dot([axes.x(numbers[i]), axes.y(one)], 2.5, "told")));
   return axes.svg;

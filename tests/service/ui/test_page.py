@@ -390,6 +390,16 @@ def test_a_service_that_is_gone_is_reported_and_found_again(visitor):
     visitor.forgive("ERR_FAILED")
 
 
+def test_models_that_do_not_load_are_named_and_without_any_nothing_can_be_asked(visitor):
+    page = visitor.open()
+    none = {"models": [], "unavailable": {"beta": "its digest does not fit"}}
+    page.route("**/v1/models", lambda route: route.fulfill(json=none))
+    page.reload()
+    page.wait_for_selector("#notice:has-text('beta does not load: its digest does not fit')")
+    assert "crlso.train" in page.inner_text("#notice")
+    assert page.locator("#climb-start").is_disabled()
+
+
 def test_the_whole_page_is_reached_by_the_keyboard(visitor):
     page = visitor.open()
     seen = []
