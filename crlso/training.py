@@ -91,7 +91,7 @@ def train(
     split = _split(single, described, seed, labels, holdout)
     seen = [arch for arch, flag in zip(split.architectures, split.seen, strict=True) if flag]
     request = {"seed": seed, "labels": int(split.seen.sum()), "holdout": holdout, "data": single.digest}
-    checkpoint = _workshop(out) / "checkpoint.pt"
+    checkpoint = _checkpoint(out)
     if not resume:
         _open_workshop(checkpoint.parent)
     values = described.sign * split.values[split.seen]
@@ -184,6 +184,15 @@ def _fit(
         trainer.resume(checkpoint)
     trainer.fit(checkpoint, progress)
     return vae
+
+
+def resumable(out: str | Path) -> bool:
+    """Whether a training for this directory was stopped that `train(resume=True)` would continue."""
+    return _checkpoint(Path(out)).is_file()
+
+
+def _checkpoint(out: Path) -> Path:
+    return _workshop(out) / "checkpoint.pt"
 
 
 def _workshop(out: Path) -> Path:

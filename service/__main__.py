@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import sys
@@ -14,13 +15,19 @@ from service.app import create_app
 from service.registry import Registry
 from service.settings import Settings
 
+_PATIENCE = 30  # seconds that requests under way have when the service is told to end
+
 
 class Server(uvicorn.Server):
-    """Says what to do next, but not before it listens."""
+    """Says what to do next, but not before it listens; ends streams before it waits for requests to end."""
 
-    def __init__(self, config: uvicorn.Config, registry: Registry) -> None:
+    def __init__(self, config: uvicorn.Config, registry: Registry, closing: asyncio.Event) -> None:
         super().__init__(config)
-        self._registry = registry
+        self._registry, self._closing = registry, closing
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._closing.set()
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         models, faults = self._registry.check()  # loads them, so that the first request finds them warm
@@ -45,7 +52,8 @@ def main() -> None:
             typer.echo(f"CRLSO_{str(fault['loc'][0]).upper()}: {fault['msg']}", err=True)
         sys.exit(2)
     app = create_app(settings)
-    Server(uvicorn.Config(app, host=settings.host, port=settings.port), app.state.registry).run()
+    config = uvicorn.Config(app, host=settings.host, port=settings.port, timeout_graceful_shutdown=_PATIENCE)
+    Server(config, app.state.registry, app.state.closing).run()
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,13 +17,25 @@ from crlso.latent.bundle import load_bundle
 from crlso.latent.model import Model
 from crlso.search.ascent import optimize
 from service import problems
+from service.executors.local import LocalExecutor
+from service.jobs.dispatcher import Dispatcher
+from service.jobs.kinds.base import Catalogue
 from service.maps import Maps
 from service.middleware import BodyLimit, RequestId
 from service.registry import Registry
 from service.routes import ascents, catalogue, files, health, page
-from service.routes import maps as mapping
+from service.routes import jobs as job_paths
+from service.routes import maps as map_paths
 from service.routes import optimize as optimization
+from service.routes import studies as study_paths
+from service.security import Guard, SecurityHeaders
 from service.settings import Settings
+from service.solving import answer
+from service.store.database import Database
+from service.store.jobs import JobStore
+from service.store.keys import KeyStore
+from service.store.studies import StudyStore
+from service.studies.desk import Desk
 from service.supernets import Scorer, Supernets, load_supernet
 from service.workers import Workers
 
@@ -42,11 +56,27 @@ def create_app(
     """
     registry, supernets = Registry(settings.models, load), Supernets(settings.supernets, load_scorer)
     workers, maps = Workers(settings.workers, settings.max_waiting), Maps()
+    database = Database(settings.database)
+    studies, jobs, keys = StudyStore(database), JobStore(database), KeyStore(database)
+    desk = Desk(studies, workers)
+    dispatcher = Dispatcher(
+        jobs,
+        LocalExecutor(settings),
+        slots=settings.slots,
+        lease=settings.lease,
+        max_losses=settings.max_losses,
+    )
+    closing = asyncio.Event()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(database.migrate)
+        dispatcher.start()
         yield
+        closing.set()
+        await asyncio.to_thread(dispatcher.close)
         workers.close()
+        database.close()
 
     app = FastAPI(
         title="crlso",
@@ -56,15 +86,26 @@ def create_app(
         docs_url=None,  # both viewers load scripts from other hosts
         redoc_url=None,
     )
-    app.state.registry = registry
-    app.include_router(optimization.make_router(registry, supernets, workers, solve))
+    app.state.registry, app.state.closing = registry, closing
+    solved = partial(answer, registry=registry, supernets=supernets, solve=solve)
+    app.include_router(optimization.make_router(solved, workers, jobs, settings.wait, settings.max_jobs))
+    app.include_router(job_paths.make_router(jobs, Catalogue(registry, supernets), keys, settings.max_jobs, closing))
+    app.include_router(study_paths.make_router(studies, desk, keys, settings.wait))
     app.include_router(ascents.make_router(registry, supernets, workers, maps, solve))
-    app.include_router(mapping.make_router(registry, maps, workers))
+    app.include_router(map_paths.make_router(registry, maps, workers))
     app.include_router(files.make_router(registry, workers))
     app.include_router(catalogue.make_router(registry, supernets))
     app.include_router(health.make_router(registry))
     app.router.routes.extend(page.routes())
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        Guard,
+        keys=keys if settings.keyed else None,
+        rate=settings.rate,
+        burst=settings.burst,
+        local=not settings.keyless,
+    )
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestId)
     problems.install(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]

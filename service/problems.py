@@ -18,7 +18,9 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from crlso.exceptions import ArchitectureError, BundleError, CrlsoError, UnknownNameError
 from service.middleware import REQUEST_ID
 from service.schemas import ProblemDetail
-from service.workers import BusyError
+from service.store.database import StoreError
+from service.store.rows import ConflictError, NotFoundError, ReusedKeyError, TokenError
+from service.workers import BusyError, LateError
 
 MEDIA_TYPE = "application/problem+json"
 _LONGEST_DETAIL = 1000  # a text of the request that is quoted back must not make the answer as large as the request
@@ -51,13 +53,36 @@ INVALID = Kind("invalid-request", 422, "The request is invalid", "`errors` point
 ARCHITECTURE = Kind("invalid-architecture", 422, "Not an architecture", "GET /v1/spaces shows each space's notation.")
 UNSOLVABLE = Kind("unsolvable-problem", 422, "The problem cannot be solved as asked", "`detail` says what to change.")
 INTERNAL = Kind("internal-error", 500, "A fault of the service", "The log tells more under the request id.")
+UNAUTHENTICATED = Kind("unauthenticated", 401, "No valid key", "Send `Authorization: Bearer KEY`.")
+FORBIDDEN = Kind("forbidden", 403, "The key does not allow it", "`detail` names the scope that is needed.")
+NOT_FOUND = Kind("not-found", 404, "There is no such thing", "`detail` says where the existing ones are listed.")
+CONFLICT = Kind("conflict", 409, "It contradicts what is recorded", "`detail` says what is recorded.")
+REUSED_KEY = Kind("reused-idempotency-key", 422, "The Idempotency-Key was used before", "Choose a new key.")
+TOKEN = Kind("invalid-page-token", 422, "No such page", "`next_page_token` of the page before is the next one's.")
+TOO_OFTEN = Kind("too-many-requests", 429, "Too many requests", "Come back after the seconds of `Retry-After`.")
+STUDY_BUSY = Kind("study-busy", 503, "The strategy is thinking", "Ask again with the same `client_id`.")
+STORE = Kind("store-unavailable", 503, "The record cannot be reached", "Ask again after the seconds of `Retry-After`.")
 NO_MODEL = Kind("model-unavailable", 503, "No model can answer", "GET /health/ready tells the state of all models.")
 BUSY = Kind("busy", 503, "Too many requests at once", "Come back after the seconds that `Retry-After` names.")
 
 _OF_FRAMEWORK = (MALFORMED, NO_PATH, METHOD, TOO_LARGE, NOT_JSON)
 _BY_STATUS = {kind.status: kind for kind in _OF_FRAMEWORK}
-_BY_ERROR = {UnknownNameError: UNKNOWN_NAME, ArchitectureError: ARCHITECTURE, BundleError: NO_MODEL}
-KINDS = {kind.slug: kind for kind in (*_OF_FRAMEWORK, *_BY_ERROR.values(), INVALID, UNSOLVABLE, INTERNAL, BUSY)}
+_BY_ERROR = {
+    UnknownNameError: UNKNOWN_NAME,
+    ArchitectureError: ARCHITECTURE,
+    BundleError: NO_MODEL,
+    NotFoundError: NOT_FOUND,
+    ConflictError: CONFLICT,
+    ReusedKeyError: REUSED_KEY,
+    TokenError: TOKEN,
+}
+GUARDED = (UNAUTHENTICATED, FORBIDDEN, TOO_OFTEN, STORE)
+_OTHERS = (INVALID, UNSOLVABLE, INTERNAL, BUSY, STUDY_BUSY)
+KINDS = {kind.slug: kind for kind in (*_OF_FRAMEWORK, *_BY_ERROR.values(), *GUARDED, *_OTHERS)}
+
+
+class ForbiddenError(Exception):
+    """The caller's key does not allow what is asked."""
 
 
 def problem(
@@ -84,6 +109,9 @@ def install(app: FastAPI) -> None:
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(CrlsoError)(refused)
     app.exception_handler(BusyError)(_busy)
+    app.exception_handler(LateError)(_thinking)
+    app.exception_handler(ForbiddenError)(_forbidden)
+    app.exception_handler(StoreError)(_unavailable)
     app.exception_handler(Exception)(_failed)
 
 
@@ -122,9 +150,12 @@ def _example(kind: Kind) -> dict[str, Any]:
     return example
 
 
-def _pointer(location: tuple[int | str, ...]) -> str:
-    """JSON pointer (RFC 6901) of a place in the body; the first element is the word `body`."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location[1:])
+def _place(location: tuple[int | str, ...]) -> dict[str, str]:
+    """Where a fault is: a JSON pointer (RFC 6901) into the body, or the name of a parameter."""
+    kind, *path = location
+    if kind != "body":
+        return {"parameter": str(path[0])}
+    return {"pointer": "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)}
 
 
 async def _http(request: Request, error: StarletteHTTPException) -> Response:
@@ -140,11 +171,10 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
     if found[0]["type"] == "json_invalid":
         return problem(request, MALFORMED, f"not JSON at character {found[0]['loc'][1]}: {found[0]['ctx']['error']}")
     faults = [
-        {"pointer": _pointer(fault["loc"]), "detail": fault["msg"].removeprefix("Value error, ")}
-        for fault in found[:_MOST_FAULTS]
+        {**_place(fault["loc"]), "detail": fault["msg"].removeprefix("Value error, ")} for fault in found[:_MOST_FAULTS]
     ]
-    first = faults[0]
-    detail = f"{len(found)} fault{'s' * (len(found) > 1)} in the body; {first['pointer'] or 'body'}: {first['detail']}"
+    place, first = next(iter(faults[0].values())) or "body", faults[0]["detail"]
+    detail = f"{len(found)} fault{'s' * (len(found) > 1)} in the request; {place}: {first}"
     return problem(request, INVALID, detail, errors=faults)
 
 
@@ -156,6 +186,25 @@ async def refused(request: Request, error: CrlsoError) -> Response:
 async def _busy(request: Request, _: BusyError) -> Response:
     detail = "all workers are taken and the queue is full: try again in a second"
     return problem(request, BUSY, detail, {"Retry-After": "1"})
+
+
+async def _thinking(request: Request, _: LateError) -> Response:
+    detail = "the strategy has not decided yet: ask again with the same client_id"
+    return problem(request, STUDY_BUSY, detail, {"Retry-After": "1"})
+
+
+async def _forbidden(request: Request, error: ForbiddenError) -> Response:
+    return problem(request, FORBIDDEN, str(error))
+
+
+async def _unavailable(request: Request, error: StoreError) -> Response:
+    return unavailable(request, error)
+
+
+def unavailable(request: Request, error: StoreError) -> Response:
+    """Say that the record cannot be reached; what the database said of it is for the log."""
+    _log.error("request %s: the record cannot be reached: %s", request.state.request_id, error)
+    return problem(request, STORE, "the record cannot be reached at the moment: try again", {"Retry-After": "2"})
 
 
 async def _failed(request: Request, error: Exception) -> Response:

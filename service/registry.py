@@ -27,14 +27,14 @@ class Registry(Folders[Model]):
         """
         if name is not None:
             model = self.get(name)
-            _known(space)  # a model may bring its space
+            known_space(space)  # a model may bring its space
             if model.space.name != space:
                 raise ProblemError(
                     f"model {name!r} is of space {model.space.name!r}, not {space!r}: change one of them"
                 )
             return model
         models, faults = self.check()
-        _known(space)
+        known_space(space)
         fitting = [model for model in models.values() if model.space.name == space]
         if len(fitting) > 1:
             names = ", ".join(model.name for model in fitting)
@@ -52,7 +52,13 @@ class Registry(Folders[Model]):
         )
 
 
-def _known(space: str) -> None:
-    """Refuse what is no name: nobody outside may have the service read a file."""
-    if space not in space_names():
+def known_space(space: str) -> str:
+    """Refuse what is no name: nobody outside may have the service read a file.
+
+    Raises:
+        UnknownNameError: there is no such space.
+    """
+    family, at, depth = space.partition("@")
+    if family not in space_names() or (at and not depth.isdecimal()):
         raise unknown("space", space, space_names())
+    return space

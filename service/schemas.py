@@ -183,9 +183,10 @@ class Ready(BaseModel):
 
 
 class FieldError(BaseModel):
-    """One fault of a request's body."""
+    """One fault of a request."""
 
-    pointer: str = Field(description="JSON pointer (RFC 6901) into the request's body")
+    pointer: str | None = Field(None, description="JSON pointer (RFC 6901) into the request's body")
+    parameter: str | None = Field(None, description="of the path, the query or the header instead")
     detail: str
 
 
@@ -197,7 +198,7 @@ class ProblemDetail(BaseModel):
     status: int
     detail: str = Field(description="what is wrong in this request and what would be right")
     request_id: str
-    errors: list[FieldError] | None = Field(None, description="the faults of a body, first ones only if many")
+    errors: list[FieldError] | None = Field(None, description="the faults of a request, first ones only if many")
     unavailable: dict[str, str] | None = Field(None, description="models that do not load, each with the reason")
 
 

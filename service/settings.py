@@ -5,19 +5,63 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.addresses import is_loopback
 
 
 class Settings(BaseSettings):
-    """Where the models are, where to listen and how much to take on at once."""
+    """Where things are kept, where to listen, whom to let in and how much to take on at once."""
 
     model_config = SettingsConfigDict(env_prefix="CRLSO_", frozen=True)
 
     models: Path = Field(Path("models"), description="directory of trained models, one folder each")
     supernets: Path = Field(Path("supernets"), description="directory of trained supernets, one folder each")
-    host: str = "127.0.0.1"
+    data: Path = Field(Path("data"), description="directory of the record and of jobs under way")
+    database_url: str | None = Field(
+        None, description="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME; crlso.db in the data when left out"
+    )
+    host: str = Field("127.0.0.1", description="address to listen at")
     port: int = Field(8000, ge=0, le=65535, description="0 lets the system choose one")
+    keys: bool | None = Field(None, description="whether requests need an API key; off by default at loopback alone")
+    keyless: bool = Field(False, description="do without keys at other addresses: whoever reaches it may do everything")
+    rate: float = Field(200.0, gt=0, description="requests a second that a caller may make on average")
+    burst: int = Field(400, ge=1, description="requests that a caller may make at once")
+    max_jobs: int = Field(100, ge=1, description="jobs of a caller that may be queued or running")
+    images: Path = Field(Path("images"), description="directory of the image data that jobs may name")
+    device: str = Field("cpu", description="where jobs train, as torch names it")
+    job_threads: int = Field(1, ge=1, description="of the CPU, for each job")
+    slots: int = Field(1, ge=1, description="jobs that run at the same time")
+    lease: float = Field(15.0, gt=0, description="seconds without a heartbeat after which a job's worker is given up")
+    max_losses: int = Field(3, ge=1, description="workers that a job may lose before it has failed")
+    wait: float = Field(
+        2.0, ge=0, le=60, description="seconds that a request waits for its answer before it is a job's"
+    )
     max_body_bytes: int = Field(4 * 2**20, ge=1, description="larger request bodies are answered 413")
     workers: int = Field(os.cpu_count() or 1, ge=1, description="optimisations that run at the same time")
     max_waiting: int = Field(32, ge=0, description="optimisations that may wait for a worker; more are answered 503")
+
+    def environment(self) -> dict[str, str]:
+        """What a process needs to have the same settings."""
+        known = {name: value for name, value in self if value is not None}
+        return {f"CRLSO_{name.upper()}": str(value) for name, value in known.items()}
+
+    @property
+    def database(self) -> str:
+        """URL of the record."""
+        return self.database_url or f"sqlite:///{self.data / 'crlso.db'}"
+
+    @property
+    def keyed(self) -> bool:
+        """Whether requests need a key."""
+        return self.keys if self.keys is not None else not (self.keyless or is_loopback(self.host))
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Settings:
+        if not (self.keyed or self.keyless or is_loopback(self.host)):
+            raise ValueError(
+                f"{self.host} can be reached from elsewhere and CRLSO_KEYS is off: leave it out, or set "
+                "CRLSO_KEYLESS=true where whoever reaches the service may do everything"
+            )
+        return self

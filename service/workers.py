@@ -17,6 +17,10 @@ class BusyError(Exception):
     """All workers are taken and the queue is full: the caller should come back later."""
 
 
+class LateError(Exception):
+    """The answer takes longer than the caller waits; it is still being worked on."""
+
+
 class Workers:
     """Runs functions in threads and refuses what it could only keep waiting.
 

@@ -180,9 +180,9 @@ def _strategy(
 
     candidates: Sequence[Architecture] | None = evaluator.candidates
     if limits:
-        from crlso.search.limits import within
+        from crlso.search.limits import allowed
 
-        candidates = within(candidates or list(get_space(space).enumerate()), limits)
+        candidates = allowed(get_space(space), limits, candidates)
     return make_strategy(name, get_space(space), seed=seed, candidates=candidates, objectives=objectives)
 
 

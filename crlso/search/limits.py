@@ -20,6 +20,7 @@ from crlso.evaluators.costs import COSTS
 from crlso.exceptions import ProblemError
 from crlso.networks import costs
 from crlso.search.problem import Constraint
+from crlso.spaces import SearchSpace
 
 _BEYOND = 1e12  # more than any objective's value
 
@@ -59,6 +60,30 @@ def within(archs: Sequence[Architecture], limits: Sequence[Constraint]) -> list[
         ranges = (f"{name} from {min(c[name] for c in found):,} to {max(c[name] for c in found):,}" for name in COSTS)
         raise ProblemError(f"no candidate keeps all limits; there are {' and '.join(ranges)}")
     return kept
+
+
+def allowed(
+    space: SearchSpace, limits: Sequence[Constraint], candidates: Sequence[Architecture] | None = None
+) -> Sequence[Architecture] | None:
+    """What a search within limits may ask for.
+
+    Args:
+        space: of the search.
+        limits: on exact costs.
+        candidates: what can be evaluated; all of the space when left out.
+
+    Returns:
+        `candidates` as they are where there is no limit.
+
+    Raises:
+        ProblemError: as `within` does, or the space is too large to list.
+        UnknownNameError: no network, hence no cost, is known for the space.
+    """
+    if not limits:
+        return candidates
+    if candidates is None and not space.enumerable:
+        raise ProblemError(f"{space.name} is too large to list what keeps the limits: leave them out")
+    return within(list(space.enumerate()) if candidates is None else candidates, limits)
 
 
 def _keeps(arch: Architecture, limits: Sequence[Constraint]) -> bool:

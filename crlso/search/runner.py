@@ -149,11 +149,7 @@ class Search:
 
     def _question(self) -> None:
         began, plan = time.perf_counter(), self.history.plan
-        if plan.init and not self.history.queries:
-            rng = np.random.default_rng((plan.seed, _START))
-            self.strategy.pending = self.strategy.pool.sample(plan.init, rng)
-        else:
-            self.strategy.ask(plan.batch)
+        question(self.strategy, plan.init, plan.batch)
         share = (time.perf_counter() - began) / max(len(self.strategy.pending), 1)
         self.history.pending = [Asked(arch=arch.text, seconds=share) for arch in self.strategy.pending]
         self._save()
@@ -186,6 +182,20 @@ class Search:
         self.history.seconds = time.perf_counter() - self._began
         if self._out is not None:
             self.history.write(self._out)
+
+
+def question(strategy: Strategy, init: int, batch: int) -> list[Architecture]:
+    """Ask a strategy for architectures, which are then pending: a random start where there is no record yet.
+
+    Args:
+        strategy: whom to ask.
+        init: size of the random start.
+        batch: of a question.
+    """
+    if not init or strategy.told or strategy.pending:
+        return strategy.ask(batch)
+    strategy.pending = strategy.pool.sample(init, np.random.default_rng((strategy.seed, _START)))
+    return strategy.pending
 
 
 def run(

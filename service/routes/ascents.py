@@ -21,8 +21,10 @@ from crlso.search.problem import Answer, Problem
 from service import problems
 from service.maps import Maps
 from service.registry import Registry
-from service.routes.optimize import ERRORS, answer_with
+from service.routes.optimize import ERRORS
+from service.routes.parameters import Submitter
 from service.schemas import OptimizeRequest
+from service.solving import answer
 from service.supernets import Supernets
 from service.workers import Workers
 
@@ -70,16 +72,16 @@ def make_router(registry: Registry, supernets: Supernets, workers: Workers, maps
                     points = _rounded(atlas.projection(z[:_SHOWN]))
                     tell("path", json.dumps({"step": step, "of": problem.num_steps, "points": points}))
 
-            answer = solve(model, problem, progress)
-            latents = torch.tensor([proposal.latent for proposal in answer.proposals])
-            entries = [atlas.index.get(proposal.architecture) for proposal in answer.proposals]
+            found = solve(model, problem, progress)
+            latents = torch.tensor([proposal.latent for proposal in found.proposals])
+            entries = [atlas.index.get(proposal.architecture) for proposal in found.proposals]
             tell("places", json.dumps({"points": _rounded(atlas.projection(latents)), "entries": entries}))
-            return answer
+            return found
 
-        tell("answer", answer_with(registry, supernets, solve_aloud, request).decode())
+        tell("answer", answer(request, registry, supernets, solve_aloud).model_dump_json())
 
     @router.post("/v1/optimize/stream", response_class=StreamingResponse, responses=_STREAM)
-    async def optimize_aloud(request: OptimizeRequest, http: Request) -> StreamingResponse:
+    async def optimize_aloud(request: OptimizeRequest, http: Request, _: Submitter) -> StreamingResponse:
         """Propose architectures as `POST /v1/optimize` does, and tell of the ascent while it climbs.
 
         What is wrong with the request is answered as a problem, not as a stream. What is only found out on the way

@@ -18,7 +18,12 @@ from service.registry import Registry
 from service.workers import Workers
 
 _ERRORS = problems.declare(
-    problems.UNKNOWN_NAME, problems.INVALID, problems.ARCHITECTURE, problems.UNSOLVABLE, problems.BUSY
+    problems.UNKNOWN_NAME,
+    problems.INVALID,
+    problems.ARCHITECTURE,
+    problems.UNSOLVABLE,
+    problems.BUSY,
+    *problems.GUARDED,
 )
 _MEDIA = {"onnx": ("model/onnx", "onnx"), "python": ("text/x-python", "py")}
 

@@ -12,15 +12,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from crlso.exceptions import ProblemError
 from service import problems
 from service.map_schemas import DrawnArchitecture, KnownList, ModelMap, Order
 from service.maps import Maps
 from service.registry import Registry
+from service.store.rows import TokenError
 from service.workers import Workers
 
 _ERRORS = problems.declare(
-    problems.UNKNOWN_NAME, problems.INVALID, problems.UNSOLVABLE, problems.NO_MODEL, problems.BUSY
+    problems.UNKNOWN_NAME, problems.INVALID, problems.TOKEN, problems.NO_MODEL, problems.BUSY, *problems.GUARDED
 )
 
 Index = Annotated[int, Path(ge=0, lt=2**31, description="an entry of the map's columns")]
@@ -74,5 +74,5 @@ def _offset(token: str | None) -> int:
     if token is None:
         return 0
     if not re.fullmatch("[0-9]{1,9}", token):
-        raise ProblemError(f"page_token {token[:40]!r} is none that a page ended with: leave it out for the first page")
+        raise TokenError("page_token is none that a list gave: leave it out to begin anew")
     return int(token)

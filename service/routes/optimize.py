@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import re
 from collections.abc import Callable
-from contextlib import suppress
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Header, Response
+from starlette.background import BackgroundTask
 
-from crlso.exceptions import ProblemError
-from crlso.latent.model import Model
-from crlso.search.problem import Answer, Problem, Proposal
-from crlso.spaces import SearchSpace
 from service import problems
-from service.registry import Registry
-from service.schemas import OneShot, OptimizeRequest, OptimizeResponse, ScoredProposal
-from service.supernets import Scorer, Supernets
+from service.jobs.schemas import JobView, show_job
+from service.routes.parameters import Asker
+from service.schemas import OptimizeRequest, OptimizeResponse
+from service.store.jobs import JobStore
 from service.workers import Workers
 
-Solve = Callable[[Model, Problem], Answer]
+Answer = Callable[[OptimizeRequest], OptimizeResponse]
+_LONGEST = 60.0  # seconds that a client may wish to wait
 
 ERRORS = problems.declare(
     problems.MALFORMED,
@@ -29,49 +31,77 @@ ERRORS = problems.declare(
     problems.UNSOLVABLE,
     problems.NO_MODEL,
     problems.BUSY,
+    problems.REUSED_KEY,
+    problems.CONFLICT,
+    *problems.GUARDED,
 )
+_LATER: dict[int | str, dict[str, Any]] = {
+    202: {"model": JobView, "description": "A job has taken it over; `Location` is where it can be watched"}
+}
 
 
-def make_router(registry: Registry, supernets: Supernets, workers: Workers, solve: Solve) -> APIRouter:
-    """The operation at its short and its versioned path."""
+def make_router(answer: Answer, workers: Workers, jobs: JobStore, wait: float, most: int) -> APIRouter:
+    """The operation at its short and its versioned path.
+
+    Args:
+        answer: solves a request; may take long.
+        workers: threads in which that is done.
+        jobs: take over what nobody waits for.
+        wait: seconds that a client waits unless it wishes otherwise.
+        most: living jobs that a caller may have.
+    """
     router = APIRouter(tags=["optimize"], responses=ERRORS, dependencies=[Depends(problems.require_json)])
 
-    @router.post("/v1/optimize", response_model=OptimizeResponse)
-    @router.post("/optimize", response_model=OptimizeResponse)
-    async def optimize(request: OptimizeRequest) -> Response:
+    def solve(request: OptimizeRequest) -> bytes:
+        return answer(request).model_dump_json().encode()
+
+    def queue(request: OptimizeRequest, origin: Asker) -> JobView:
+        asked = request.model_dump(mode="json") | {"kind": "optimize"}
+        return show_job(jobs.submit(origin, "optimize", asked, most=most)[0])
+
+    @router.post("/v1/optimize", response_model=OptimizeResponse, responses=_LATER)
+    @router.post("/optimize", response_model=OptimizeResponse, responses=_LATER)
+    async def optimize(
+        request: OptimizeRequest,
+        origin: Asker,
+        prefer: Annotated[str | None, Header(description="`respond-async`, or `wait=SECONDS` (RFC 7240)")] = None,
+    ) -> Response:
         """Propose architectures: gradient ascent in a model's latent space, decoded, distinct and within all limits.
 
         The same request and seed to the same model (`digest`) is answered the same way, `elapsed_ms` apart. An
-        evaluator scores what was proposed; the order stays that of the model.
+        evaluator scores what was proposed; the order stays that of the model. What takes longer than the client waits,
+        or is asked for with `Prefer: respond-async`, becomes a job.
         """
-        content = await workers.run(answer_with, registry, supernets, solve, request)
-        return Response(content, media_type="application/json")
+        patience, applied = _preference(prefer, wait)
+        if patience == 0.0:
+            return _later(await asyncio.to_thread(queue, request, origin), applied)
+        solving = asyncio.ensure_future(workers.run(solve, request))
+        done, _ = await asyncio.wait({solving}, timeout=patience)
+        if done:
+            return Response(solving.result(), media_type="application/json", headers=applied)
+        job = await asyncio.to_thread(queue, request, origin)
+
+        async def hand_over() -> None:
+            """What is being solved already need not be solved by the job."""
+            found = json.loads(await solving)
+            await asyncio.to_thread(jobs.answer, job.id, found)
+
+        return _later(job, applied, BackgroundTask(hand_over))
 
     return router
 
 
-def answer_with(registry: Registry, supernets: Supernets, solve: Solve, request: OptimizeRequest) -> bytes:
-    """The answer's body."""
-    model = registry.resolve(request.space, request.model)
-    scorer = None if request.evaluator is None else supernets.resolve(request.evaluator, request.space)
-    answered = dict(solve(model, request))
-    proposals = tuple(_scored(proposal, model.space, scorer) for proposal in answered.pop("proposals"))
-    found = OptimizeResponse.model_construct(
-        **answered,
-        proposals=proposals,
-        space=model.space.name,
-        metric=model.metric.name,
-        unit=model.metric.unit,
-        evaluator=request.evaluator,
-        evaluator_digest=None if scorer is None else scorer.digest,
-    )
-    return found.model_dump_json().encode()
+def _preference(prefer: str | None, wait: float) -> tuple[float, dict[str, str]]:
+    """Seconds to wait, and the header that says which wish was granted."""
+    wishes = [wish.strip().lower() for wish in (prefer or "").split(",")]
+    if "respond-async" in wishes:
+        return 0.0, {"Preference-Applied": "respond-async"}
+    for wish in wishes:
+        if (found := re.fullmatch(r"wait=(\d{1,9})", wish)) is not None:
+            return min(float(found[1]), _LONGEST), {"Preference-Applied": wish}
+    return wait, {}
 
 
-def _scored(proposal: Proposal, space: SearchSpace, scorer: Scorer | None) -> ScoredProposal:
-    """A proposal with what the supernet says of it, if it has weights for the architecture."""
-    evaluated = None
-    if scorer is not None:
-        with suppress(ProblemError):
-            evaluated = OneShot(**scorer.score(space.parse(proposal.architecture))._asdict())
-    return ScoredProposal.model_construct(**dict(proposal), evaluated=evaluated)
+def _later(job: JobView, applied: dict[str, str], after: BackgroundTask | None = None) -> Response:
+    headers = {"Location": f"/v1/jobs/{job.id}", "Retry-After": "1", **applied}
+    return Response(job.model_dump_json(), 202, headers, "application/json", after)

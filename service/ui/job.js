@@ -113,14 +113,15 @@ class JobView {
     this.progress.hidden = !total;
     if (total) this.progress.value = done / total;
     this.message.textContent = [total ? `${done} of ${total}` : "", message].filter(Boolean).join(" · ");
-    const open = !finished(job.state);
+    if (job.cancelled && !finished(job.state)) this.message.append(" · ends as soon as its worker notices");
+    const open = !finished(job.state) && !job.cancelled;
     if (open && !this.cancel.hasChildNodes()) this.cancel.append(cancelButton(job, (now) => this.#became(now)));
     if (!open) this.cancel.replaceChildren();
     const rows = [
       ["Created", moment(job.created)],
       ["Started", moment(job.started)],
       ["Finished", moment(job.finished)],
-      ["Attempts", String(job.attempts)],
+      ["Attempts", String(job.attempt)],
       ["Id", job.id],
     ];
     this.facts.replaceChildren(figures(rows, "flowing"));

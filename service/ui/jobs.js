@@ -86,7 +86,7 @@ export class Jobs {
       badge(job.state),
       el("span", {}, bar(done, total, `Progress of ${job.id}`), message ? ` ${message}` : ""),
       moment(job.created),
-      finished(job.state) ? "" : cancelButton(job, () => this.#filter("state", this.state)),
+      finished(job.state) || job.cancelled ? "" : cancelButton(job, () => this.#filter("state", this.state)),
     ];
   }
 }

@@ -36,6 +36,7 @@ const back = () => el("p", {}, el("a", { href: "#/studies" }, "← All studies")
 
 function render(place, study, trials) {
   const told = trials.filter(({ state }) => state === "done").sort((a, b) => a.number - b.number);
+  const newest = trials.toSorted((a, b) => b.number - a.number);
   const [metric] = study.metrics;
   const better = (a, b) => (metric.direction === "max" ? a > b : a < b);
   const wins = (trial, top) => top === null || better(trial.values[0], top.values[0]);
@@ -45,7 +46,7 @@ function render(place, study, trials) {
   responsive(curve, (width) => curve.replaceChildren(history(told, metric, better, width)));
   const parts = [back(), el("div", { class: "panel" }, heading(study), facts(study, best, metric))];
   if (told.length) parts.push(el("div", { class: "panel" }, el("h3", {}, `Best ${metric.name} so far`), inside));
-  parts.push(el("div", { class: "panel" }, el("h3", {}, "Trials"), trialTable(trials, study)));
+  parts.push(el("div", { class: "panel" }, el("h3", {}, "Trials"), trialTable(newest, study)));
   place.replaceChildren(...parts);
 }
 
@@ -81,7 +82,7 @@ function history(told, metric, better, width) {
   return axes.svg;
 }
 
-function trialTable(trials, study) {
+function trialTable(newest, study) {
   if (!trials.length) return el("p", { class: "hint" }, "Nobody has asked yet: POST /v1/studies/ID/ask.");
   const heads = ["Trial", "State", ...study.metrics.map(({ name }) => name), "Architecture", "Client", "Finished"];
   const rows = trials.map((trial) => [

@@ -10,16 +10,18 @@ const HEIGHT = 190;
 export class Traces {
   constructor() {
     this.element = el("div", { class: "traces" });
-    this.lines = new Map();
+    Object.assign(this, { lines: new Map(), last: 0, before: 0 });
   }
 
   /** One event of the job's progress: whatever else is a number in it belongs to a line. */
   add({ done, total, message, ...figures }) {
+    if (done < this.last) this.before += this.last; // a new part of the job counts from the beginning
+    this.last = done;
     for (const [name, value] of Object.entries(figures)) {
       if (!Number.isFinite(value)) continue;
       if (!this.lines.has(name)) this.lines.set(name, this.#make(name));
       const trace = this.lines.get(name);
-      trace.places.push([done, value]);
+      trace.places.push([this.before + done, value]);
       this.#draw(trace);
     }
   }

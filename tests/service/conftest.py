@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from crlso.supernet.scoring import Score
 from crlso.tables import Metric
 from service.app import create_app
 from service.settings import Settings
+from service.store.database import Database
+from service.testing import PostgresAbsentError, postgres
 
 METRIC = Metric("val_accuracy", unit="percent")
 
@@ -147,9 +150,11 @@ def make_client(models):
     """Makes a client of a service with the given settings and solver."""
 
     def make(solve=solve, **settings):
-        there = Settings(models=models, supernets=models.parent / "supernets", **settings)
+        there = Settings(
+            **{"models": models, "supernets": models.parent / "supernets", "data": models.parent / "data"} | settings
+        )
         app = create_app(there, load=load, solve=solve, load_scorer=load_scorer)
-        return TestClient(app, raise_server_exceptions=False)
+        return TestClient(app, "http://localhost", raise_server_exceptions=False)
 
     return make
 
@@ -182,3 +187,30 @@ def check_problem():
         return content
 
     return check
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """A PostgreSQL of the test session's own."""
+    try:
+        with postgres() as server:
+            yield server
+    except PostgresAbsentError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'record' / 'crlso.db'}"
+    return request.getfixturevalue("postgres_server").create(uuid4().hex)
+
+
+@pytest.fixture
+def database(database_url):
+    """A database with the service's tables."""
+    database = Database(database_url)
+    database.migrate()
+    yield database
+    database.close()

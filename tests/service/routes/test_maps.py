@@ -91,7 +91,7 @@ def test_pages_give_everything_once_and_in_order(real, atlas, order, sign):
         ("/v1/models/small/architectures/9999999999999999999999", 422, "invalid-request", ""),
         ("/v1/models/small/architectures?order=beauty", 422, "invalid-request", ""),
         ("/v1/models/small/architectures?page_size=0", 422, "invalid-request", ""),
-        ("/v1/models/small/architectures?page_token=-5", 422, "unsolvable-problem", "page_token"),
+        ("/v1/models/small/architectures?page_token=-5", 422, "invalid-page-token", "page_token"),
     ],
 )
 def test_what_is_not_there_is_a_problem(real, check_problem, path, status, slug, says):

@@ -1,4 +1,5 @@
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
@@ -170,3 +171,36 @@ def test_a_fault_tells_nothing_of_the_inside(make_client, check_problem):
         response = client.post("/optimize", json={})
     check_problem(response, 500, "internal-error")
     assert "secret" not in response.text
+
+
+@pytest.fixture
+def slow(make_client, monkeypatch, stand_in):
+    """A client of a service that solves slowly and begins no job."""
+    monkeypatch.setattr("service.jobs.dispatcher.Dispatcher.start", lambda _: None)
+    monkeypatch.setattr("service.jobs.dispatcher.Dispatcher.close", lambda _: None)
+
+    def solve(model, problem):
+        time.sleep(1.5)
+        return stand_in.solve(model, problem)
+
+    with make_client(solve=solve, wait=0.2) as client:
+        yield client
+
+
+def test_what_takes_longer_than_the_client_waits_becomes_a_job_and_is_not_solved_twice(slow):
+    later = slow.post("/optimize", json={"seed": 3})
+    assert later.status_code == 202
+    assert later.json()["kind"] == "optimize"
+    job = later.headers["location"]
+    assert slow.get(job).json()["state"] == "succeeded"  # nobody has begun it: what was under way was handed over
+    at_once = slow.post("/optimize", json={"seed": 3}, headers={"Prefer": "wait=30"})
+    assert (at_once.status_code, at_once.headers["preference-applied"]) == (200, "wait=30")
+    assert slow.get(f"{job}/result").json() == at_once.json()
+
+
+def test_a_client_that_does_not_want_to_wait(slow):
+    later = slow.post("/v1/optimize", json={"seed": 3}, headers={"Prefer": "respond-async", "Idempotency-Key": "k"})
+    assert (later.status_code, later.headers["preference-applied"]) == (202, "respond-async")
+    assert slow.get(later.headers["location"]).json()["state"] == "queued"
+    again = slow.post("/v1/optimize", json={"seed": 3}, headers={"Prefer": "respond-async", "Idempotency-Key": "k"})
+    assert again.headers["location"] == later.headers["location"]

@@ -58,7 +58,8 @@ class Fake:
             "state": state,
             "request": request,
             "progress": progress,
-            "attempts": 1,
+            "attempt": 1,
+            "cancelled": False,
             "created": THEN,
             "started": THEN,
             "finished": None,
@@ -88,7 +89,7 @@ class Fake:
                 yield written(number, "log", {"line": f"epoch {number}: loss {figures['loss']:.3f}"})
             await asyncio.sleep(0.01)
         job["state"] = "succeeded" if job["state"] == "running" else job["state"]
-        yield written(total + 1, "state", {"state": job["state"], "attempts": 1, "error": None})
+        yield written(total + 1, "state", {"state": job["state"], "attempt": 1, "error": None})
 
 
 def trial(number):
@@ -152,7 +153,7 @@ def fake_app(fake):
     def trials(name: str, page_token: int = 0):
         rows = app.state.fake.studies[name][1]
         more = str(page_token + 10) if page_token + 10 < len(rows) else None
-        return {"items": rows[::-1][page_token : page_token + 10], "next_page_token": more}
+        return {"items": rows[page_token : page_token + 10], "next_page_token": more}
 
     @app.get("/v1/jobs")
     def jobs(kind: str | None = None, state: str | None = None):

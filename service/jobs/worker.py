@@ -1,0 +1,33 @@
+"""`python -m service.jobs.worker JOB ATTEMPT`: the process that the local executor starts for an attempt at a job.
+
+Settings are those of the service, from the environment. SIGTERM has the job stop when it next reports and puts it back
+into the queue.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+
+from service.jobs.context import connected
+from service.settings import Settings
+
+
+def main() -> None:
+    """Carry out the attempt that the command line names."""
+    job, attempt = sys.argv[1], int(sys.argv[2])
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = Settings()
+    with connected(settings, job, attempt) as (store, line):
+        signal.signal(signal.SIGTERM, lambda *_: line.stop("released"))
+        import torch  # takes seconds, during which the worker beats already
+
+        from service.jobs.work import work
+
+        torch.set_num_threads(settings.job_threads)
+        work(settings, job, attempt, line, store)
+
+
+if __name__ == "__main__":
+    main()

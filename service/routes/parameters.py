@@ -1,0 +1,46 @@
+"""Parameters that several paths take: names of things, pages of lists, and who asks under which idempotency key."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Path, Query, Response
+
+from service.security import Caller, requires
+from service.store.rows import Origin
+
+Id = Annotated[str, Path(pattern="^[0-9a-f]{16}$", description="as the list of all has it")]
+PageSize = Annotated[int, Query(ge=1, le=200, description="the most items of a page")]
+PageToken = Annotated[
+    str | None, Query(max_length=200, pattern="^[A-Za-z0-9_-]+$", description="`next_page_token` of the page before")
+]
+
+Reader = Annotated[Caller, Depends(requires("read"))]
+Submitter = Annotated[Caller, Depends(requires("submit"))]
+Admin = Annotated[Caller, Depends(requires("admin"))]
+
+
+def origin(
+    caller: Submitter,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=200,
+            pattern="^[!-~]+$",
+            description="the same key with the same request makes nothing new",
+        ),
+    ] = None,
+) -> Origin:
+    """Who asks for something to be made."""
+    return Origin(caller.id, idempotency_key)
+
+
+Asker = Annotated[Origin, Depends(origin)]
+
+
+def created(response: Response, location: str, *, new: bool) -> None:
+    """Say where the thing is that was made, and whether it was made by an earlier request."""
+    response.headers["Location"] = location
+    if not new:
+        response.headers["Idempotent-Replayed"] = "true"

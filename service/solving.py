@@ -1,0 +1,48 @@
+"""The answer of `POST /optimize`, whoever waits for it: a request in a thread, or a job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from crlso.exceptions import ProblemError
+from crlso.latent.model import Model
+from crlso.search.problem import Answer, Problem, Proposal
+from crlso.spaces import SearchSpace
+from service.registry import Registry
+from service.schemas import OneShot, OptimizeRequest, OptimizeResponse, ScoredProposal
+from service.supernets import Scorer, Supernets
+
+Solve = Callable[[Model, Problem], Answer]
+
+
+def answer(request: OptimizeRequest, registry: Registry, supernets: Supernets, solve: Solve) -> OptimizeResponse:
+    """Solve a request's problem with the model that it means, and have its evaluator score the proposals.
+
+    Raises:
+        UnknownNameError: there is no such space, model or supernet.
+        ProblemError: the problem cannot be solved as asked.
+        BundleError: the model cannot answer.
+    """
+    model = registry.resolve(request.space, request.model)
+    scorer = None if request.evaluator is None else supernets.resolve(request.evaluator, request.space)
+    answered = dict(solve(model, request))
+    proposals = tuple(_scored(proposal, model.space, scorer) for proposal in answered.pop("proposals"))
+    return OptimizeResponse.model_construct(
+        **answered,
+        proposals=proposals,
+        space=model.space.name,
+        metric=model.metric.name,
+        unit=model.metric.unit,
+        evaluator=request.evaluator,
+        evaluator_digest=None if scorer is None else scorer.digest,
+    )
+
+
+def _scored(proposal: Proposal, space: SearchSpace, scorer: Scorer | None) -> ScoredProposal:
+    """A proposal with what the supernet says of it, if it has weights for the architecture."""
+    evaluated = None
+    if scorer is not None:
+        with suppress(ProblemError):
+            evaluated = OneShot(**scorer.score(space.parse(proposal.architecture))._asdict())
+    return ScoredProposal.model_construct(**dict(proposal), evaluated=evaluated)
