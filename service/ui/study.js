@@ -82,7 +82,7 @@ function history(told, metric, better, width) {
   return axes.svg;
 }
 
-function trialTable(newest, study) {
+function trialTable(trials, study) {
   if (!trials.length) return el("p", { class: "hint" }, "Nobody has asked yet: POST /v1/studies/ID/ask.");
   const heads = ["Trial", "State", ...study.metrics.map(({ name }) => name), "Architecture", "Client", "Finished"];
   const rows = trials.map((trial) => [

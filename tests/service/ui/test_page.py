@@ -332,7 +332,8 @@ def test_a_supernet_run_is_traced_while_it_goes_on_and_after_a_broken_line(visit
     page.wait_for_selector("#jobs .badge.succeeded")
     assert served.fake.last_ids == [None, "20"]
     heads = page.locator("#jobs .traces h3").all_inner_texts()
-    assert [re.split(r" [\d.]", head)[0] for head in heads] == ["Loss", "Operations alive", "Accuracy, %", "Params"]
+    assert [re.split(r" [\d.]", head)[0] for head in heads] == ["Loss", "Accuracy, %", "Operations alive", "Params"]
+    assert page.locator("#jobs .key li").all_inner_texts() == ["sep conv 3x3 8", "skip connect 6"]
     assert "at step 60" in page.locator("#jobs .chart").first.get_attribute("aria-label")
     assert page.inner_text("#jobs .log[role=log]").count("epoch") == 6
     page.click("summary:has-text('Result')")
