@@ -166,6 +166,14 @@ def client(make_client):
         yield client
 
 
+@pytest.fixture(scope="session")
+def real(bundle, tmp_path_factory):
+    """A client of the service with a model that has learned something, `small`."""
+    settings = Settings(models=bundle.parent, data=tmp_path_factory.mktemp("real"))
+    with TestClient(create_app(settings), "http://localhost") as client:
+        yield client
+
+
 @pytest.fixture
 def stand_in():
     """The loader and the solver of the stand-in models."""

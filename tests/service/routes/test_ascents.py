@@ -3,21 +3,11 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import numpy as np
-import pytest
-from fastapi.testclient import TestClient
 
 from crlso.latent.atlas import Atlas
-from service.app import create_app
-from service.settings import Settings
 
 STREAM = "/v1/optimize/stream"
 QUICK = {"num_starts": 8, "num_steps": 20, "num_architectures": 3}
-
-
-@pytest.fixture(scope="module")
-def real(bundle):
-    with TestClient(create_app(Settings(models=bundle.parent))) as client:
-        yield client
 
 
 def events(response):

@@ -1,19 +1,9 @@
 import numpy as np
 import pytest
-from fastapi.testclient import TestClient
 
 from crlso.latent.atlas import Atlas
-from service.app import create_app
-from service.settings import Settings
 
 MAP = "/v1/models/small/map"
-
-
-@pytest.fixture(scope="module")
-def real(bundle):
-    """A client of the service with a model that has learned something, `small`."""
-    with TestClient(create_app(Settings(models=bundle.parent))) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

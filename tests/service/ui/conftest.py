@@ -44,13 +44,11 @@ def folder(bundle, accuracy, tmp_path_factory):
     return path
 
 
-class Served:
-    """Where the service listens, and the studies and jobs behind it."""
+class Listening:
+    """An application on a port of this machine."""
 
-    def __init__(self, models):
-        self.module = _fake()
-        self.app = self.module.fake_app(None)
-        self.app.mount("/", create_app(Settings(models=models)))
+    def __init__(self, app):
+        self.app = app
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -58,12 +56,7 @@ class Served:
         self.server = uvicorn.Server(uvicorn.Config(self.app, port=self.port, log_level="error"))
         self.thread = threading.Thread(target=self.server.run, daemon=True)
 
-    def renew(self):
-        """Studies and jobs as at first."""
-        self.fake = self.app.state.fake = self.module.Fake()
-
     def __enter__(self):
-        self.renew()
         self.thread.start()
         while not self.server.started:
             time.sleep(0.02)
@@ -74,11 +67,32 @@ class Served:
         self.thread.join(10)
 
 
+class Served(Listening):
+    """The service with studies and jobs from memory."""
+
+    def __init__(self, models):
+        self.module = _fake()
+        app = self.module.fake_app(None)
+        app.mount("/", create_app(Settings(models=models)))
+        super().__init__(app)
+
+    def renew(self):
+        """Studies and jobs as at first."""
+        self.fake = self.app.state.fake = self.module.Fake()
+
+
 @pytest.fixture(scope="session")
 def served(folder):
-    """The service with its page, on a port of this machine."""
+    """The service with its page; studies and jobs are made up."""
     with Served(folder) as served:
         yield served
+
+
+@pytest.fixture
+def whole(folder, tmp_path):
+    """The service with studies and jobs of its own."""
+    with Listening(create_app(Settings(models=folder, data=tmp_path / "data"))) as whole:
+        yield whole
 
 
 @pytest.fixture(scope="session")
@@ -102,15 +116,16 @@ class Visitor:
         self.browser, self.served = browser, served
         self.errors, self.strangers, self.contexts = [], [], []
 
-    def open(self, path="/", ready="#known tbody tr", **options):
+    def open(self, path="/", ready="#known tbody tr", service=None, **options):
+        url = (service or self.served).url
         context = self.browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         context.set_default_timeout(30_000)  # for a busy machine
         self.contexts.append(context)
         page = context.new_page()
         page.on("console", lambda said: said.type == "error" and self.errors.append(said.text))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("request", lambda sent: self._see(sent.url))
-        page.goto(self.served.url + path)
+        page.on("request", lambda sent: self._see(sent.url, url))
+        page.goto(url + path)
         page.wait_for_selector(ready, state="attached")
         return page
 
@@ -118,9 +133,9 @@ class Visitor:
         """Drop the browser's own words on an answer that was meant to fail."""
         self.errors = [error for error in self.errors if text not in error]
 
-    def _see(self, url):
-        if not url.startswith((self.served.url, "blob:")):
-            self.strangers.append(url)
+    def _see(self, sent, own):
+        if not sent.startswith((own, "blob:")):
+            self.strangers.append(sent)
 
 
 @pytest.fixture

@@ -293,7 +293,7 @@ def test_studies_are_listed_and_shown_with_their_curve(visitor):
 
 
 def test_a_study_is_opened_by_the_form(visitor, served):
-    page = visitor.open("/#/studies", ready="#study-new option")
+    page = visitor.open("/#/studies", ready="#study-new [name=space] option")
     form = page.locator("#study-new")
     form.locator("[name=name]").fill("mine")
     form.locator("[name=strategy]").select_option("gp")
@@ -308,7 +308,7 @@ def test_a_study_is_opened_by_the_form(visitor, served):
 
 
 def test_a_refused_study_says_why(visitor):
-    page = visitor.open("/#/studies", ready="#study-new option")
+    page = visitor.open("/#/studies", ready="#study-new [name=space] option")
     page.fill("#study-new [name=metric]", "params")
     page.click("#study-new button[type=submit]")
     page.wait_for_selector("#study-new-error:has-text('needs no trials')")
@@ -350,6 +350,33 @@ def test_a_running_job_is_cancelled_where_it_is_shown(visitor, served):
 def test_a_failed_job_says_why(visitor):
     page = visitor.open("/#/jobs/job-3", ready="#jobs .badge.failed")
     page.wait_for_selector("#jobs .error:has-text('no metric')")
+
+
+def test_the_services_own_studies_and_jobs_are_shown(visitor, whole):
+    page = visitor.open("/#/studies", ready="#study-new [name=space] option", service=whole)
+    page.fill("#study-new [name=name]", "real")
+    page.select_option("#study-new [name=strategy]", "random")
+    page.click("#study-new button[type=submit]")
+    page.wait_for_selector("#studies h2:has-text('real')")
+    path = f"/v1/studies/{page.url.rpartition('/')[2]}"
+    (trial,) = send(page, whole, f"{path}/ask", {"client_id": "node"})["trials"]
+    send(page, whole, f"{path}/tell", {"trial": trial["number"], "values": [93.5]})
+    page.wait_for_selector("#studies .chart[aria-label*='the best is 93.50']")
+    assert page.inner_text("#studies tbody .badge.done") == "done"
+
+    job = send(page, whole, "/v1/jobs", {"kind": "optimize", "num_starts": 8, "num_steps": 5})
+    page.click("nav >> text=Jobs")
+    page.click(f"text={job['id']}")
+    page.wait_for_selector("#jobs .badge.succeeded", timeout=90_000)
+    page.click("summary:has-text('Result')")
+    assert "proposals" in page.inner_text("pre[aria-label=Result]")
+
+
+def send(page, service, path, body):
+    """What another client sends meanwhile."""
+    answer = page.request.post(service.url + path, data=body)
+    assert answer.ok, answer.text()
+    return answer.json()
 
 
 # Whoever asks, on whatever machine
