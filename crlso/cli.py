@@ -6,6 +6,7 @@ stdout, progress to stderr.
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,6 +48,8 @@ tables = typer.Typer(no_args_is_help=True, help="Tables of measured architecture
 app.add_typer(tables, name="tables")
 app.add_typer(spaces, name="spaces")
 app.add_typer(supernet, name="supernet")
+for entry in entry_points(group="crlso.commands"):  # what is installed above crlso brings commands of its own
+    app.add_typer(entry.load(), name=entry.name)
 app.command("search")(search)
 
 

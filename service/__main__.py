@@ -6,16 +6,22 @@ import asyncio
 import json
 import socket
 import sys
+from typing import Any
 
 import typer
 import uvicorn
-from pydantic import ValidationError
 
+from service import logs
 from service.app import create_app
+from service.commands import read_settings
 from service.registry import Registry
-from service.settings import Settings
+from service.store.database import SettingError
 
-_PATIENCE = 30  # seconds that requests under way have when the service is told to end
+_UVICORN: dict[str, Any] = {
+    "timeout_graceful_shutdown": 30,  # seconds that requests under way have when the service is told to end
+    "log_config": None,
+    "access_log": False,  # the application writes its own, with request ids
+}
 
 
 class Server(uvicorn.Server):
@@ -45,14 +51,14 @@ class Server(uvicorn.Server):
 
 def main() -> None:
     """Serve until interrupted."""
+    settings = read_settings()
+    logs.configure(as_json=settings.log_json)
     try:
-        settings = Settings()
-    except ValidationError as error:
-        for fault in error.errors():
-            typer.echo(f"CRLSO_{str(fault['loc'][0]).upper()}: {fault['msg']}", err=True)
+        app = create_app(settings)
+    except SettingError as error:
+        typer.echo(f"CRLSO_DATABASE_URL: {error}", err=True)
         sys.exit(2)
-    app = create_app(settings)
-    config = uvicorn.Config(app, host=settings.host, port=settings.port, timeout_graceful_shutdown=_PATIENCE)
+    config = uvicorn.Config(app, host=settings.host, port=settings.port, **_UVICORN)
     Server(config, app.state.registry, app.state.closing).run()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from service.executors.local import LocalExecutor
 from service.jobs.dispatcher import Dispatcher
 from service.jobs.kinds.base import Catalogue
 from service.maps import Maps
+from service.metrics import Measured, Metrics
 from service.middleware import BodyLimit, RequestId
 from service.registry import Registry
 from service.routes import ascents, catalogue, files, health, page
@@ -28,9 +28,10 @@ from service.routes import jobs as job_paths
 from service.routes import maps as map_paths
 from service.routes import optimize as optimization
 from service.routes import studies as study_paths
+from service.schemas import OptimizeRequest, OptimizeResponse
 from service.security import Guard, SecurityHeaders
 from service.settings import Settings
-from service.solving import answer
+from service.solving import Solve, answer
 from service.store.database import Database
 from service.store.jobs import JobStore
 from service.store.keys import KeyStore
@@ -55,9 +56,11 @@ def create_app(
         load_scorer: reads a folder of a supernet.
     """
     registry, supernets = Registry(settings.models, load), Supernets(settings.supernets, load_scorer)
-    workers, maps = Workers(settings.workers, settings.max_waiting), Maps()
+    metrics, maps = Metrics(), Maps()
+    workers = Workers(settings.workers, settings.max_waiting, metrics.worked_on)
     database = Database(settings.database)
     studies, jobs, keys = StudyStore(database), JobStore(database), KeyStore(database)
+    metrics.observe(registry, jobs)
     desk = Desk(studies, workers)
     dispatcher = Dispatcher(
         jobs,
@@ -87,15 +90,18 @@ def create_app(
         redoc_url=None,
     )
     app.state.registry, app.state.closing = registry, closing
-    solved = partial(answer, registry=registry, supernets=supernets, solve=solve)
+
+    def solved(request: OptimizeRequest, solve: Solve = solve) -> OptimizeResponse:
+        return metrics.proposed(answer(request, registry, supernets, solve))
+
     app.include_router(optimization.make_router(solved, workers, jobs, settings.wait, settings.max_jobs))
     app.include_router(job_paths.make_router(jobs, Catalogue(registry, supernets), keys, settings.max_jobs, closing))
     app.include_router(study_paths.make_router(studies, desk, keys, settings.wait))
-    app.include_router(ascents.make_router(registry, supernets, workers, maps, solve))
+    app.include_router(ascents.make_router(solved, workers, maps, solve))
     app.include_router(map_paths.make_router(registry, maps, workers))
     app.include_router(files.make_router(registry, workers))
     app.include_router(catalogue.make_router(registry, supernets))
-    app.include_router(health.make_router(registry))
+    app.include_router(health.make_router(registry, metrics, database.check))
     app.router.routes.extend(page.routes())
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(
@@ -106,6 +112,7 @@ def create_app(
         local=not settings.keyless,
     )
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Measured, tell=metrics.requested)
     app.add_middleware(RequestId)
     problems.install(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
@@ -122,9 +129,9 @@ def _document(app: FastAPI) -> dict[str, Any]:
             for operation in methods.values():
                 for status, response in operation["responses"].items():
                     if not status.startswith("2"):
-                        content = response["content"]
-                        content[problems.MEDIA_TYPE] = content.pop("application/json") | content.get(
-                            problems.MEDIA_TYPE, {}
-                        )
+                        found = {
+                            kind: value for content in response["content"].values() for kind, value in content.items()
+                        }
+                        response["content"] = {problems.MEDIA_TYPE: found}
         app.openapi_schema = document
     return app.openapi_schema

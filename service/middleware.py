@@ -8,6 +8,8 @@ from fastapi import HTTPException
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.logs import request_id
+
 REQUEST_ID = "X-Request-ID"
 
 
@@ -22,6 +24,7 @@ class RequestId:
             return await self._app(scope, receive, send)
         name = uuid4().hex
         scope.setdefault("state", {})["request_id"] = name
+        request_id.set(name)
 
         async def named(message: Message) -> None:
             if message["type"] == "http.response.start":

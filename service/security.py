@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastapi import Request
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import problems
@@ -29,6 +29,7 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",  # unless the answer says otherwise
 }
 _REMEMBERED = 10_000  # callers whose rate is known; the one not seen for longest is forgotten first
 
@@ -127,8 +128,6 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-                if "cache-control" not in Headers(scope=message):
-                    headers["Cache-Control"] = "no-store"
             await send(message)
 
         await self._app(scope, receive, guarded if scope["type"] == "http" else send)

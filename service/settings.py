@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     wait: float = Field(
         2.0, ge=0, le=60, description="seconds that a request waits for its answer before it is a job's"
     )
+    log_json: bool = Field(False, description="write the log as JSON, an object a line")
     max_body_bytes: int = Field(4 * 2**20, ge=1, description="larger request bodies are answered 413")
     workers: int = Field(os.cpu_count() or 1, ge=1, description="optimisations that run at the same time")
     max_waiting: int = Field(32, ge=0, description="optimisations that may wait for a worker; more are answered 503")

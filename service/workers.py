@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -27,9 +29,11 @@ class Workers:
     Args:
         count: functions that run at the same time.
         max_waiting: functions that may wait for a free thread.
+        told: takes the seconds that each function waited and took.
     """
 
-    def __init__(self, count: int, max_waiting: int) -> None:
+    def __init__(self, count: int, max_waiting: int, told: Callable[[float, float], None] | None = None) -> None:
+        self._told = told
         # One torch thread each: for small graphs more are slower, and sums keep one order on every machine.
         self._threads = ThreadPoolExecutor(count, "worker", initializer=torch.set_num_threads, initargs=(1,))
         self._capacity = count + max_waiting
@@ -45,9 +49,19 @@ class Workers:
             raise BusyError
         self._taken += 1
         # Shielded, because a request that is given up still occupies its thread until the function returns.
-        job = asyncio.wrap_future(self._threads.submit(function, *args, **kwargs))
+        job = asyncio.wrap_future(
+            self._threads.submit(self._timed, time.perf_counter(), partial(function, *args, **kwargs))
+        )
         job.add_done_callback(self._release)
         return await asyncio.shield(job)
+
+    def _timed(self, asked: float, function: Callable[[], T]) -> T:
+        began = time.perf_counter()
+        try:
+            return function()
+        finally:
+            if self._told is not None:
+                self._told(began - asked, time.perf_counter() - began)
 
     def close(self) -> None:
         """Let running functions end and drop the waiting ones."""

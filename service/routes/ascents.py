@@ -20,16 +20,16 @@ from crlso.search.ascent import Progress
 from crlso.search.problem import Answer, Problem
 from service import problems
 from service.maps import Maps
-from service.registry import Registry
 from service.routes.optimize import ERRORS
 from service.routes.parameters import Submitter
-from service.schemas import OptimizeRequest
-from service.solving import answer
-from service.supernets import Supernets
+from service.schemas import OptimizeRequest, OptimizeResponse
+from service.solving import Solve
 from service.workers import Workers
 
 _SHOWN = 48  # starts whose ascents are told of: more crowd the map
 _EVENTS = 32  # times that they are told of
+
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 _EVENT = {
     "type": "object",
@@ -57,8 +57,17 @@ class SolveAloud(Protocol):
     def __call__(self, model: Model, problem: Problem, progress: Progress | None = None) -> Answer: ...
 
 
-def make_router(registry: Registry, supernets: Supernets, workers: Workers, maps: Maps, solve: SolveAloud) -> APIRouter:
-    """The one operation."""
+def make_router(
+    answer: Callable[[OptimizeRequest, Solve], OptimizeResponse], workers: Workers, maps: Maps, solve: SolveAloud
+) -> APIRouter:
+    """The one operation.
+
+    Args:
+        answer: to a request, by a solver.
+        workers: threads in which that is done.
+        maps: on which the ascent is told.
+        solve: the solver.
+    """
     router = APIRouter(tags=["optimize"], responses=ERRORS, dependencies=[Depends(problems.require_json)])
 
     def climb(request: OptimizeRequest, tell: Callable[[str, str], None]) -> None:
@@ -78,7 +87,7 @@ def make_router(registry: Registry, supernets: Supernets, workers: Workers, maps
             tell("places", json.dumps({"points": _rounded(atlas.projection(latents)), "entries": entries}))
             return found
 
-        tell("answer", answer(request, registry, supernets, solve_aloud).model_dump_json())
+        tell("answer", answer(request, solve_aloud).model_dump_json())
 
     @router.post("/v1/optimize/stream", response_class=StreamingResponse, responses=_STREAM)
     async def optimize_aloud(request: OptimizeRequest, http: Request, _: Submitter) -> StreamingResponse:
@@ -93,9 +102,7 @@ def make_router(registry: Registry, supernets: Supernets, workers: Workers, maps
         first = await events.next()
         if first is None:
             await job  # raises what the request is refused for
-        return StreamingResponse(
-            _written(first, events, job, http), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
-        )
+        return StreamingResponse(_written(first, events, job, http), media_type="text/event-stream", headers=_HEADERS)
 
     return router
 

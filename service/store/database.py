@@ -103,6 +103,11 @@ class Database:
         Raises:
             StoreError: the database cannot be reached or changed.
         """
+        if self.engine.dialect.name == "sqlite" and (file := self.engine.url.database):
+            try:
+                Path(file).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(f"{file} cannot be written: {error.strerror or error}") from error
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
         with self.writing() as connection:
@@ -110,6 +115,15 @@ class Database:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATING})
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+    def check(self) -> None:
+        """Find out whether the record can be reached.
+
+        Raises:
+            StoreError: it cannot.
+        """
+        with self.reading() as connection:
+            connection.execute(text("SELECT count(*) FROM alembic_version"))
 
     def close(self) -> None:
         """Give all connections back."""
@@ -139,8 +153,6 @@ def _engine(url: str) -> Engine:
 
 
 def _sqlite(url: Any) -> Engine:
-    if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
         url, connect_args={"timeout": _PATIENCE, "check_same_thread": False}, pool_size=10, max_overflow=20
     )

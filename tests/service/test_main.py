@@ -20,8 +20,8 @@ def serve(models, stand_in):
     running = []
 
     def start():
-        app = create_app(Settings(models=models), load=stand_in.load, solve=stand_in.solve)
-        server = Server(uvicorn.Config(app, port=0, log_level="error"), app.state.registry)
+        app = create_app(Settings(models=models, data=models.parent / "data"), load=stand_in.load, solve=stand_in.solve)
+        server = Server(uvicorn.Config(app, port=0, log_level="error"), app.state.registry, app.state.closing)
         thread = threading.Thread(target=server.run)
         thread.start()
         running.append((server, thread))
