@@ -18,6 +18,9 @@ export const key = {
   set: (text) => sessionStorage.setItem(KEY, text),
 };
 
+/** Headers by which a request that is sent twice makes one thing; a new one for each press of a button. */
+export const once = () => ({ "Idempotency-Key": crypto.getRandomValues(new Uint32Array(4)).join("-") });
+
 export const get = async (path) => (await send("GET", path)).json();
 export const post = async (path, body, headers) => (await send("POST", path, { body, headers })).json();
 

@@ -30,7 +30,7 @@ export class Explorer extends EventTarget {
   async start() {
     try {
       const { models, unavailable } = await get("/v1/models");
-      const broken = Object.entries(unavailable).map(([name, reason]) => `The model ${name} does not load: ${reason}. `);
+      const broken = Object.entries(unavailable).map(([name, why]) => `The model ${name} does not load: ${why}. `);
       say(byId("notice"), broken.join(""));
       byId("model").replaceChildren(...models.map(({ name }) => el("option", {}, name)));
       if (!models.length) throw new Error(`${broken.join("")}There is no model: train one with python -m crlso.train.`);

@@ -1,6 +1,7 @@
 // Jobs: their list, looked at again while it is open, and one of them as it goes on.
 
-import { byId, el, failure } from "./dom.js";
+import { once, post } from "./api.js";
+import { byId, el, failure, say } from "./dom.js";
 import { moment } from "./format.js";
 import { cancelButton, finished, showJob } from "./job.js";
 import { absent, badge, bar, moreButton, pages, table } from "./lists.js";
@@ -9,12 +10,17 @@ const EVERY = 3000; // milliseconds
 
 export class Jobs {
   constructor() {
-    Object.assign(this, { place: byId("jobs"), pages: 1, kind: "", state: "" });
+    Object.assign(this, { place: byId("jobs"), form: byId("run-new"), pages: 1, kind: "", state: "" });
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#start();
+    });
   }
 
   /** Shows one job, or the list of all. */
   show(id) {
     this.hide();
+    this.form.hidden = Boolean(id);
     if (id) this.stop = showJob(this.place, id);
     else this.#list();
   }
@@ -54,6 +60,7 @@ export class Jobs {
       const { items, more } = await pages(`/v1/jobs?${query}`, this.pages);
       if (body === this.body) this.#fill(items, more);
     } catch (error) {
+      this.form.hidden = Boolean(error.status);
       body.replaceChildren(failure(new Error(absent(error, "jobs"))));
       if (error.status < 500) return; // asking again would not change it
     }
@@ -76,6 +83,19 @@ export class Jobs {
     this.pages += 1;
     clearTimeout(this.timer);
     this.#look();
+  }
+
+  /** Starts a supernet run and shows it. */
+  async #start() {
+    say(byId("run-new-error"), null);
+    const { epochs, seed, ...words } = Object.fromEntries(new FormData(this.form));
+    const set = epochs ? [`epochs=${epochs}`] : [];
+    try {
+      const job = await post("/v1/jobs", { kind: "supernet", ...words, seed: Number(seed), set }, once());
+      location.hash = `#/jobs/${encodeURIComponent(job.id)}`;
+    } catch (error) {
+      say(byId("run-new-error"), error.message);
+    }
   }
 
   #row(job) {

@@ -1,6 +1,6 @@
 // Studies: their list, one of them with its trials and the curve of the best, and a form that opens one.
 
-import { get, post } from "./api.js";
+import { get, once, post } from "./api.js";
 import { byId, el, failure, say } from "./dom.js";
 import { moment } from "./format.js";
 import { absent, bar, moreButton, pages, table } from "./lists.js";
@@ -58,9 +58,7 @@ export class Studies {
   async #open() {
     say(byId("study-new-error"), null);
     try {
-      // A key of its own for each press: sent twice, it is still one study.
-      const once = { "Idempotency-Key": crypto.getRandomValues(new Uint32Array(4)).join("-") };
-      const study = await post("/v1/studies", this.#request(), once);
+      const study = await post("/v1/studies", this.#request(), once());
       this.form.elements.name.value = "";
       location.hash = `#/studies/${encodeURIComponent(study.id)}`;
     } catch (error) {

@@ -85,5 +85,7 @@ class Trace {
   }
 }
 
-const entry = (part, places, i) =>
-  el("li", {}, el("span", { class: `swatch part-${i % 7}` }), `${part.replaceAll("_", " ")} ${count(places.at(-1)[1])}`);
+function entry(part, places, i) {
+  const text = `${part.replaceAll("_", " ")} ${count(places.at(-1)[1])}`;
+  return el("li", {}, el("span", { class: `swatch part-${i % 7}` }), text);
+}

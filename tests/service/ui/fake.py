@@ -160,6 +160,14 @@ def fake_app(fake):
         fits = [j for j in app.state.fake.jobs.values() if kind in (None, j["kind"]) and state in (None, j["state"])]
         return {"items": fits[::-1], "next_page_token": None}
 
+    @app.post("/v1/jobs", status_code=202)
+    async def submit(request: Request):
+        body = await request.json()
+        assert request.headers["idempotency-key"]
+        if body["images"] != "digits":
+            return problem(422, f"there are no images {body['images']!r}")
+        return app.state.fake.add_job(body["kind"], "running", body, None)
+
     @app.get("/v1/jobs/{name}")
     def job(name: str):
         return app.state.fake.jobs[name] if name in app.state.fake.jobs else problem(404, f"unknown job {name!r}")

@@ -340,6 +340,27 @@ def test_a_supernet_run_is_traced_while_it_goes_on_and_after_a_broken_line(visit
     assert "front" in page.inner_text("pre[aria-label=Result]")
 
 
+def test_a_supernet_run_is_started_by_the_form(visitor, served):
+    page = visitor.open("/#/jobs", ready="#jobs tbody tr")
+    page.fill("#run-new [name=name]", "mine")
+    page.select_option("#run-new [name=method]", "dnad")
+    page.fill("#run-new [name=epochs]", "7")
+    page.fill("#run-new [name=images]", "pets")
+    page.click("#run-new button[type=submit]")
+    page.wait_for_selector("#run-new-error:has-text('no images')")
+    page.fill("#run-new [name=images]", "digits")
+    page.click("#run-new button[type=submit]")
+    page.wait_for_selector("#jobs h2:has-text('supernet: mine')")
+    page.wait_for_selector("#jobs .chart")
+    asked = {"kind": "supernet", "name": "mine", "method": "dnad", "preset": "small", "space": "darts-flexible"}
+    assert list(served.fake.jobs.values())[-1]["request"] == asked | {
+        "images": "digits",
+        "seed": 0,
+        "set": ["epochs=7"],
+    }
+    visitor.forgive("422")
+
+
 def test_a_running_job_is_cancelled_where_it_is_shown(visitor, served):
     page = visitor.open("/#/jobs/job-4", ready="#jobs .badge.running")
     page.get_by_role("button", name="Cancel job-4").click()
@@ -437,7 +458,7 @@ def test_the_whole_page_is_reached_by_the_keyboard(visitor):
             page.evaluate("document.activeElement.id || document.activeElement.textContent.trim().slice(0, 20)")
         )
     assert seen[0] == "Skip to content"
-    assert {"Studies", "model", "colour", "map", "zoom-in", "Climb", "cost", "order", "known"} <= set(seen)
+    assert {"Studies", "model", "colour", "map", "zoom-in", "climb-start", "cost", "order", "known"} <= set(seen)
     page.focus("#map")
     page.keyboard.press("Tab")
     width = page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
