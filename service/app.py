@@ -26,6 +26,7 @@ from service.registry import Registry
 from service.routes import ascents, catalogue, files, health, page
 from service.routes import jobs as job_paths
 from service.routes import maps as map_paths
+from service.routes import models as model_paths
 from service.routes import optimize as optimization
 from service.routes import studies as study_paths
 from service.schemas import OptimizeRequest, OptimizeResponse
@@ -55,7 +56,7 @@ def create_app(
         solve: answers a problem with a model; deterministic, and safe to call from several threads.
         load_scorer: reads a folder of a supernet.
     """
-    registry, supernets = Registry(settings.models, load), Supernets(settings.supernets, load_scorer)
+    registry, supernets = Registry(settings.models, load, settings.defaults), Supernets(settings.supernets, load_scorer)
     metrics, maps = Metrics(), Maps()
     workers = Workers(settings.workers, settings.max_waiting, metrics.worked_on)
     database = Database(settings.database)
@@ -100,10 +101,11 @@ def create_app(
     app.include_router(ascents.make_router(solved, workers, maps, solve))
     app.include_router(map_paths.make_router(registry, maps, workers))
     app.include_router(files.make_router(registry, workers))
+    app.include_router(model_paths.make_router(registry, keys, settings.max_upload_bytes))
     app.include_router(catalogue.make_router(registry, supernets))
     app.include_router(health.make_router(registry, metrics, database.check))
     app.router.routes.extend(page.routes())
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, uploads=settings.max_upload_bytes)
     app.add_middleware(
         Guard,
         keys=keys if settings.keyed else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
@@ -50,9 +51,9 @@ class Folders(Generic[T]):
             UnknownNameError: there is no such folder.
             BundleError: it holds nothing sound.
         """
-        if name not in (names := self.names()):
-            raise unknown(self.kind, name, names)
         with self._lock:  # two first requests must not load the same folder twice
+            if name not in (names := self.names()):
+                raise unknown(self.kind, name, names)
             stamp = _stamp(self.directory / name)
             if name not in self._read or self._read[name][0] != stamp:
                 self._read[name] = stamp, self._content_or_fault(name)
@@ -60,6 +61,39 @@ class Folders(Generic[T]):
         if isinstance(content, BundleError):
             raise BundleError(str(content))
         return content
+
+    def install(self, made: Path) -> None:
+        """Put a folder among the others, in the place of one of its name, if it holds something sound.
+
+        Whoever uses what the old one held goes on with it.
+
+        Raises:
+            BundleError: it does not; nothing has changed then.
+        """
+        content, place = self._load(made), self.directory / made.name
+        with self._lock:
+            old = place.with_name(f".{place.name}.old")
+            shutil.rmtree(old, ignore_errors=True)
+            if place.exists():
+                place.rename(old)
+            made.rename(place)
+            self._read[place.name] = _stamp(place), content
+            shutil.rmtree(old, ignore_errors=True)
+
+    def remove(self, name: str) -> None:
+        """Delete a folder.
+
+        Raises:
+            UnknownNameError: there is none of that name.
+        """
+        with self._lock:
+            if name not in (names := self.names()):
+                raise unknown(self.kind, name, names)
+            old = self.directory / f".{name}.old"
+            shutil.rmtree(old, ignore_errors=True)
+            (self.directory / name).rename(old)
+            self._read.pop(name, None)
+            shutil.rmtree(old, ignore_errors=True)
 
     def check(self) -> tuple[dict[str, T], dict[str, str]]:
         """Everything that loads, and for all else the reason why it does not."""

@@ -40,21 +40,21 @@ class BodyLimit:
     Args:
         app: reads the body; it sees HTTP error 413 raised by its `receive`.
         max_bytes: the largest body let through.
+        uploads: the largest one of a PUT, which brings files.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self._app = app
-        self._max_bytes = max_bytes
+    def __init__(self, app: ASGIApp, max_bytes: int, uploads: int) -> None:
+        self._app, self._max_bytes, self._uploads = app, max_bytes, uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        read = 0
+        read, most = 0, self._uploads if scope.get("method") == "PUT" else self._max_bytes
 
         async def counted() -> Message:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self._max_bytes:
-                raise HTTPException(413, f"the body is larger than the {self._max_bytes} bytes that are read")
+            if read > most:
+                raise HTTPException(413, f"the body is larger than the {most} bytes that are read")
             return message
 
         await self._app(scope, counted, send)

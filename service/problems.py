@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from crlso.exceptions import ArchitectureError, BundleError, CrlsoError, UnknownNameError
 from service.middleware import REQUEST_ID
+from service.registry import NotBundleError
 from service.schemas import ProblemDetail
 from service.store.database import StoreError
 from service.store.rows import ConflictError, NotFoundError, ReusedKeyError, TokenError
@@ -48,7 +49,7 @@ NO_PATH = Kind("no-such-path", 404, "No such path", "GET /openapi.json lists all
 UNKNOWN_NAME = Kind("unknown-name", 404, "Unknown name", "`detail` lists the names that exist.")
 METHOD = Kind("method-not-allowed", 405, "Method not allowed", "The header `Allow` lists the methods of the path.")
 TOO_LARGE = Kind("body-too-large", 413, "The body is too large", "The limit is set by CRLSO_MAX_BODY_BYTES.")
-NOT_JSON = Kind("unsupported-media-type", 415, "Unsupported media type", "Send `Content-Type: application/json`.")
+NOT_JSON = Kind("unsupported-media-type", 415, "Unsupported media type", "`detail` names the type that is read.")
 INVALID = Kind("invalid-request", 422, "The request is invalid", "`errors` points at each fault of the body.")
 ARCHITECTURE = Kind("invalid-architecture", 422, "Not an architecture", "GET /v1/spaces shows each space's notation.")
 UNSOLVABLE = Kind("unsolvable-problem", 422, "The problem cannot be solved as asked", "`detail` says what to change.")
@@ -58,6 +59,7 @@ FORBIDDEN = Kind("forbidden", 403, "The key does not allow it", "`detail` names 
 NOT_FOUND = Kind("not-found", 404, "There is no such thing", "`detail` says where the existing ones are listed.")
 CONFLICT = Kind("conflict", 409, "It contradicts what is recorded", "`detail` says what is recorded.")
 REUSED_KEY = Kind("reused-idempotency-key", 422, "The Idempotency-Key was used before", "Choose a new key.")
+NOT_BUNDLE = Kind("not-a-bundle", 422, "Not a model", "Send the files of a model's folder in a ZIP archive.")
 TOKEN = Kind("invalid-page-token", 422, "No such page", "`next_page_token` of the page before is the next one's.")
 TOO_OFTEN = Kind("too-many-requests", 429, "Too many requests", "Come back after the seconds of `Retry-After`.")
 STUDY_BUSY = Kind("study-busy", 503, "The strategy is thinking", "Ask again with the same `client_id`.")
@@ -75,6 +77,7 @@ _BY_ERROR = {
     ConflictError: CONFLICT,
     ReusedKeyError: REUSED_KEY,
     TokenError: TOKEN,
+    NotBundleError: NOT_BUNDLE,
 }
 GUARDED = (UNAUTHENTICATED, FORBIDDEN, TOO_OFTEN, STORE)
 _OTHERS = (INVALID, UNSOLVABLE, INTERNAL, BUSY, STUDY_BUSY)

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-from crlso.exceptions import BundleError, ProblemError, unknown
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from crlso.exceptions import BundleError, CrlsoError, ProblemError, unknown
 from crlso.latent.model import Model
 from crlso.spaces import space_names
 from service.folders import Folders
 
 
+class NotBundleError(CrlsoError):
+    """What was brought to be served is no model."""
+
+
 class Registry(Folders[Model]):
-    """Models by name, or the one that a space has."""
+    """Models by name, or the one that a space has or that is chosen for it.
+
+    Args:
+        directory: holds the models.
+        load: reads one.
+        defaults: names of models that answer where a request names none and its space has several.
+    """
 
     kind = "model"
+
+    def __init__(self, directory: Path, load: Callable[[Path], Model], defaults: Collection[str] = ()) -> None:
+        super().__init__(directory, load)
+        self._defaults = defaults
 
     def resolve(self, space: str, name: str | None) -> Model:
         """The model that a request means.
 
         Args:
             space: name of the search space that is asked for.
-            name: of the model; when left out, the space must have exactly one.
+            name: of the model; when left out, the space must have exactly one, or one that is chosen for it.
 
         Raises:
             UnknownNameError: no such space or model.
@@ -36,12 +53,13 @@ class Registry(Folders[Model]):
         models, faults = self.check()
         known_space(space)
         fitting = [model for model in models.values() if model.space.name == space]
-        if len(fitting) > 1:
+        chosen = [model for model in fitting if model.name in self._defaults]
+        if len(fitting) > 1 and len(chosen) != 1:
             names = ", ".join(model.name for model in fitting)
             raise ProblemError(f"space {space!r} has several models: choose one as `model`, of {names}")
         if not fitting:
             raise BundleError(self.explain_absence(faults))
-        return fitting[0]
+        return (chosen or fitting)[0]
 
     def explain_absence(self, faults: dict[str, str]) -> str:
         """Say that no model can answer, why, and how to get one."""

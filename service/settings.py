@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -40,13 +41,18 @@ class Settings(BaseSettings):
     )
     log_json: bool = Field(False, description="write the log as JSON, an object a line")
     max_body_bytes: int = Field(4 * 2**20, ge=1, description="larger request bodies are answered 413")
+    max_upload_bytes: int = Field(256 * 2**20, ge=1, description="the same for models that are brought")
+    defaults: tuple[str, ...] = Field(
+        (), description="JSON list of models that answer where a space has several and a request names none"
+    )
     workers: int = Field(os.cpu_count() or 1, ge=1, description="optimisations that run at the same time")
     max_waiting: int = Field(32, ge=0, description="optimisations that may wait for a worker; more are answered 503")
 
     def environment(self) -> dict[str, str]:
         """What a process needs to have the same settings."""
         known = {name: value for name, value in self if value is not None}
-        return {f"CRLSO_{name.upper()}": str(value) for name, value in known.items()}
+        texts = {name: json.dumps(value) if isinstance(value, tuple) else str(value) for name, value in known.items()}
+        return {f"CRLSO_{name.upper()}": text for name, text in texts.items()}
 
     @property
     def database(self) -> str:

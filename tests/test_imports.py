@@ -15,6 +15,7 @@ MODULES = {
 
 FLOORS = (
     ("crlso.exceptions", "crlso.files", "crlso.pareto"),
+    ("crlso.client",),
     ("crlso.architecture", "crlso.settings"),
     ("crlso.graphs",),
     ("crlso.spaces",),

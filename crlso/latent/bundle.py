@@ -36,6 +36,8 @@ FORMAT = 1
 
 _WEIGHTS, _CONFIG, _KNOWN = "model.safetensors", "config.json", "architectures.txt"
 _TABLE, _SPACE, _MANIFEST = "measurements.parquet", "space.yaml", "manifest.json"
+FILES = (_WEIGHTS, _CONFIG, _KNOWN, _TABLE, _SPACE, _MANIFEST)
+"""Names of the files that a bundle may have."""
 _LATENTS = "latents"
 
 
@@ -153,12 +155,14 @@ def _checked_manifest(path: Path) -> dict[str, Any]:
         body = {key: value for key, value in manifest.items() if key != "digest"}
         intact = manifest["digest"] == _digest(body) and content == _manifest_bytes(manifest)
         files = dict(manifest["files"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(f"{path / _MANIFEST} is not a manifest of crlso: train the model again") from error
     if not intact:
         raise BundleError(f"{path / _MANIFEST} was changed after it was written: train the model again")
     if manifest.get("format") != FORMAT:
         raise BundleError(f"{path} has format {manifest.get('format')}, not {FORMAT}: train the model again")
+    if strangers := sorted(set(files) - set(FILES)):  # a name may be a path to anywhere
+        raise BundleError(f"{path / _MANIFEST} lists {strangers[0]!r}, which is no file of a bundle")
     for file, digest in files.items():
         try:
             changed = _sha256((path / file).read_bytes()) != digest

@@ -40,13 +40,13 @@ def make_router(registry: Registry, supernets: Supernets) -> APIRouter:
     def list_models() -> ModelList:
         """All models, those that do not load apart."""
         models, faults = registry.check()
-        return ModelList(models=[_model_card(model) for model in models.values()], unavailable=faults)
+        return ModelList(models=[model_card(model) for model in models.values()], unavailable=faults)
 
     @router.get("/v1/models/{name}", responses=problems.declare(problems.UNKNOWN_NAME, problems.NO_MODEL))
     def show_model(name: str) -> ModelDetail:
         """One model and the record of its training."""
         model = registry.get(name)
-        return ModelDetail(**dict(_model_card(model)), manifest=dict(model.manifest))
+        return ModelDetail(**dict(model_card(model)), manifest=dict(model.manifest))
 
     @router.get("/v1/supernets")
     def list_supernets() -> SupernetList:
@@ -79,7 +79,8 @@ def _space_card(space: SearchSpace) -> SpaceCard:
     )
 
 
-def _model_card(model: Model) -> ModelCard:
+def model_card(model: Model) -> ModelCard:
+    """A model as lists have it."""
     return ModelCard(
         name=model.name,
         space=model.space.name,

@@ -171,6 +171,14 @@ def test_a_manifest_that_makes_no_sense_is_refused(copy, changes):
         load_bundle(copy)
 
 
+def test_a_manifest_names_no_files_elsewhere(copy, tmp_path):
+    (tmp_path / "elsewhere").write_bytes(b"x")
+    files = json.loads((copy / "manifest.json").read_bytes())["files"]
+    reseal(copy, files={**files, "../elsewhere": ""})
+    with pytest.raises(BundleError, match=r"lists '\.\./elsewhere'"):
+        load_bundle(copy)
+
+
 def test_a_sealed_copy_is_a_bundle(copy, model):
     """The manifest vouches for itself by a rule that this test knows."""
     reseal(copy)
