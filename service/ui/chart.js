@@ -35,7 +35,7 @@ export function frame({ width, height, x, y, xName, yName, label }) {
     svg.append(svgEl("line", { class: "rule", x1: EDGE.left, x2: width - EDGE.right, y1: up(tick), y2: up(tick) }));
     svg.append(svgEl("text", { x: EDGE.left - 8, y: up(tick), dy: "0.35em", "text-anchor": "end" }, count(tick)));
   }
-  for (const tick of ticks(x, Math.max(3, Math.floor(width / 90)))) {
+  for (const tick of ticks(x, Math.max(4, Math.floor(width / 90)))) {
     const at = { x: across(tick), y: height - EDGE.bottom + 16 };
     svg.append(svgEl("text", { ...at, "text-anchor": "middle" }, count(tick)));
   }

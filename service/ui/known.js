@@ -23,7 +23,7 @@ export class KnownTable {
   #first() {
     this.token = null;
     this.body = el("tbody");
-    const heads = ["Rank", "Architecture", "Predicted", "Measured", "Params", "FLOPs"];
+    const heads = ["Rank", "Predicted", "Measured", "Params", "FLOPs", "Architecture"];
     const head = el("thead", {}, el("tr", {}, heads.map((text) => el("th", { scope: "col" }, text))));
     byId("known").replaceChildren(el("table", {}, head, this.body));
     this.#next();
@@ -49,11 +49,11 @@ export class KnownTable {
     const show = el("button", { type: "button", class: "link", onclick }, one.architecture);
     const cells = [
       one.rank === null ? "–" : exact(one.rank),
-      show,
       `${one.predicted.mean.toFixed(2)} ${deviation(one.predicted.std)}`,
       value(one.measured),
       count(one.params),
       count(one.flops),
+      show,
     ];
     return el("tr", {}, cells.map((cell) => el("td", {}, cell)));
   }

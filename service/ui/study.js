@@ -84,14 +84,14 @@ function history(told, metric, better, width) {
 
 function trialTable(trials, study) {
   if (!trials.length) return el("p", { class: "hint" }, "Nobody has asked yet: POST /v1/studies/ID/ask.");
-  const heads = ["Trial", "State", ...study.metrics.map(({ name }) => name), "Architecture", "Client", "Finished"];
+  const heads = ["Trial", "State", ...study.metrics.map(({ name }) => name), "Client", "Finished", "Architecture"];
   const rows = trials.map((trial) => [
     String(trial.number),
     badge(trial.state),
     ...study.metrics.map((_, i) => value(trial.values?.[i])),
-    el("code", {}, trial.architecture),
     trial.client_id ?? "–",
     moment(trial.finished),
+    el("code", {}, trial.architecture),
   ]);
   return table(heads, rows, "Trials");
 }
