@@ -71,23 +71,7 @@ def make_router(
     router = APIRouter(tags=["optimize"], responses=ERRORS, dependencies=[Depends(problems.require_json)])
 
     def climb(request: OptimizeRequest, tell: Callable[[str, str], None]) -> None:
-        every = -(-request.num_steps // _EVENTS)
-
-        def solve_aloud(model: Model, problem: Problem) -> Answer:
-            atlas = maps.of(model).atlas
-
-            def progress(step: int, z: Float[Tensor, "S Z"]) -> None:
-                if step % every == 0 or step == problem.num_steps:
-                    points = _rounded(atlas.projection(z[:_SHOWN]))
-                    tell("path", json.dumps({"step": step, "of": problem.num_steps, "points": points}))
-
-            found = solve(model, problem, progress)
-            latents = torch.tensor([proposal.latent for proposal in found.proposals])
-            entries = [atlas.index.get(proposal.architecture) for proposal in found.proposals]
-            tell("places", json.dumps({"points": _rounded(atlas.projection(latents)), "entries": entries}))
-            return found
-
-        tell("answer", answer(request, solve_aloud).model_dump_json())
+        tell("answer", answer(request, _aloud(solve, maps, tell)).model_dump_json())
 
     @router.post("/v1/optimize/stream", response_class=StreamingResponse, responses=_STREAM)
     async def optimize_aloud(request: OptimizeRequest, http: Request, _: Submitter) -> StreamingResponse:
@@ -105,6 +89,27 @@ def make_router(
         return StreamingResponse(_written(first, events, job, http), media_type="text/event-stream", headers=_HEADERS)
 
     return router
+
+
+def _aloud(solve: SolveAloud, maps: Maps, tell: Callable[[str, str], None]) -> Solve:
+    """A solver that tells of the ascent, and at its end where the proposals are."""
+
+    def solve_aloud(model: Model, problem: Problem) -> Answer:
+        atlas, steps = maps.of(model).atlas, problem.num_steps
+        every = -(-steps // _EVENTS)
+
+        def progress(step: int, z: Float[Tensor, "S Z"]) -> None:
+            if step % every == 0 or step == steps:
+                points = _rounded(atlas.projection(z[:_SHOWN]))
+                tell("path", json.dumps({"step": step, "of": steps, "points": points}))
+
+        found = solve(model, problem, progress)
+        latents = torch.tensor([proposal.latent for proposal in found.proposals])
+        entries = [atlas.index.get(proposal.architecture) for proposal in found.proposals]
+        tell("places", json.dumps({"points": _rounded(atlas.projection(latents)), "entries": entries}))
+        return found
+
+    return solve_aloud
 
 
 class _Events:

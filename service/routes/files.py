@@ -58,15 +58,7 @@ def make_router(registry: Registry, workers: Workers) -> APIRouter:
         return _space(registry, name).draw(parse(name, text))
 
     def write(name: str, text: str, form: str, classes: int, shape: tuple[int, int, int]) -> bytes:
-        arch = parse(name, text)
-        if not has_networks(arch.space):
-            raise unknown("space with networks", arch.space, filter(has_networks, space_names()))
-        if form == "python":
-            script = _SCRIPT.format(space=arch.space, text=ascii(arch.text), classes=classes, shape=shape)
-            return script.encode()
-        with tempfile.TemporaryDirectory() as folder:
-            file = export(arch, Path(folder) / "network", form, num_classes=classes, input_shape=shape)
-            return file.read_bytes()
+        return _written(parse(name, text), form, classes, shape)
 
     @router.get("/drawing", response_class=Response, responses=_file("A drawing", "image/svg+xml"))
     async def show_drawing(space: str, architecture: Text) -> Response:
@@ -90,6 +82,17 @@ def make_router(registry: Registry, workers: Workers) -> APIRouter:
         return Response(content, media_type=media, headers=headers)
 
     return router
+
+
+def _written(arch: Architecture, form: str, classes: int, shape: tuple[int, int, int]) -> bytes:
+    """The file's content."""
+    if not has_networks(arch.space):
+        raise unknown("space with networks", arch.space, filter(has_networks, space_names()))
+    if form == "python":
+        return _SCRIPT.format(space=arch.space, text=ascii(arch.text), classes=classes, shape=shape).encode()
+    with tempfile.TemporaryDirectory() as folder:
+        file = export(arch, Path(folder) / "network", form, num_classes=classes, input_shape=shape)
+        return file.read_bytes()
 
 
 def _space(registry: Registry, name: str) -> SearchSpace:

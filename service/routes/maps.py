@@ -14,7 +14,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from service import problems
 from service.map_schemas import DrawnArchitecture, KnownList, ModelMap, Order
-from service.maps import Maps
+from service.maps import Map, Maps
 from service.registry import Registry
 from service.store.rows import TokenError
 from service.workers import Workers
@@ -35,11 +35,7 @@ def make_router(registry: Registry, maps: Maps, workers: Workers) -> APIRouter:
         return found.model.digest, found.compressed if zipped else found.content
 
     def page(name: str, order: Order, size: int, token: str | None) -> KnownList:
-        found = maps.of(registry.get(name))
-        entries, start = found.order(order), _offset(token)
-        items = [found.show(int(index)) for index in entries[start : start + size]]
-        more = str(start + size) if start + size < len(entries) else None
-        return KnownList(items=items, next_page_token=more, total=len(entries))
+        return _page(maps.of(registry.get(name)), order, size, token)
 
     @router.get("/map", response_model=ModelMap)
     async def show_map(name: str, request: Request) -> Response:
@@ -68,6 +64,13 @@ def make_router(registry: Registry, maps: Maps, workers: Workers) -> APIRouter:
         return await workers.run(lambda: maps.of(registry.get(name)).draw(index))
 
     return router
+
+
+def _page(found: Map, order: Order, size: int, token: str | None) -> KnownList:
+    entries, start = found.order(order), _offset(token)
+    items = [found.show(int(index)) for index in entries[start : start + size]]
+    more = str(start + size) if start + size < len(entries) else None
+    return KnownList(items=items, next_page_token=more, total=len(entries))
 
 
 def _offset(token: str | None) -> int:
