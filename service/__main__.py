@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
 import sys
 from typing import Any
@@ -51,6 +52,7 @@ class Server(uvicorn.Server):
 
 def main() -> None:
     """Serve until interrupted."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again once it has shut down
     settings = read_settings()
     logs.configure(as_json=settings.log_json)
     try:

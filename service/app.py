@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -11,6 +12,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
 from crlso.latent.bundle import load_bundle
 from crlso.latent.model import Model
@@ -39,6 +41,7 @@ from service.store.keys import KeyStore
 from service.store.studies import StudyStore
 from service.studies.desk import Desk
 from service.supernets import Scorer, Supernets, load_supernet
+from service.tracing import otlp, trace
 from service.workers import Workers
 
 
@@ -81,12 +84,14 @@ def create_app(
         await asyncio.to_thread(dispatcher.close)
         workers.close()
         database.close()
+        finish_tracing()
 
     app = FastAPI(
         title="crlso",
         version=version("crlso"),
         description="Proposes neural architectures by gradient ascent in a learned, concave latent space.",
         lifespan=lifespan,
+        generate_unique_id_function=_operation,
         docs_url=None,  # both viewers load scripts from other hosts
         redoc_url=None,
     )
@@ -116,9 +121,16 @@ def create_app(
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Measured, tell=metrics.requested)
     app.add_middleware(RequestId)
+    finish_tracing = trace(app, otlp(settings.otlp_endpoint)) if settings.otlp_endpoint else lambda: None
     problems.install(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
+
+
+def _operation(route: APIRoute) -> str:
+    """The id of an operation, of its method and path: `post_v1_studies_study_ask`."""
+    method = "_".join(sorted(route.methods or ()))
+    return re.sub(r"\W+", "_", f"{method.lower()}{route.path_format}").strip("_")
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

@@ -49,6 +49,15 @@ def openapi() -> None:
 
 
 @service.command()
+def reference() -> None:
+    """Print the paths as a page in Markdown."""
+    from service.app import create_app
+    from service.reference import reference
+
+    typer.echo(reference(create_app(Settings()).openapi()), nl=False)
+
+
+@service.command()
 def migrate() -> None:
     """Bring the record's tables to the form of this version; the service does so itself when it starts."""
     _database()

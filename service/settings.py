@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     wait: float = Field(
         2.0, ge=0, le=60, description="seconds that a request waits for its answer before it is a job's"
     )
+    otlp_endpoint: str | None = Field(
+        None, description="URL of an OpenTelemetry collector's traces, as in http://localhost:4318/v1/traces"
+    )
     log_json: bool = Field(False, description="write the log as JSON, an object a line")
     max_body_bytes: int = Field(4 * 2**20, ge=1, description="larger request bodies are answered 413")
     max_upload_bytes: int = Field(256 * 2**20, ge=1, description="the same for models that are brought")

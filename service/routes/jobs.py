@@ -14,12 +14,13 @@ from service import problems
 from service.jobs.kinds import KINDS
 from service.jobs.kinds.base import Catalogue
 from service.jobs.schemas import JobList, JobResult, JobSubmission, JobView, show_job
-from service.routes.parameters import Asker, Id, PageSize, PageToken, Reader, Submitter, created
+from service.routes.parameters import Asker, Id, PageSize, PageToken, Reader, Submitter, created, links
 from service.store.database import StoreError
 from service.store.jobs import TERMINAL, Event, JobStore, State
 from service.store.keys import KeyStore
 
 _JSON = [Depends(problems.require_json)]
+_OF_ONE = ("get", "post_cancel", "get_result", "get_log", "get_events")
 _BODY = (problems.MALFORMED, problems.TOO_LARGE, problems.NOT_JSON, problems.INVALID)
 _LOOK = 0.25  # seconds between looks at the record for news of a job
 _KEEP_ALIVE = 15.0  # seconds of silence after which a comment keeps proxies from hanging up
@@ -43,9 +44,12 @@ def make_router(store: JobStore, catalogue: Catalogue, log: KeyStore, most: int,
         "",
         status_code=202,
         dependencies=_JSON,
-        responses=problems.declare(
-            *_BODY, problems.UNKNOWN_NAME, problems.UNSOLVABLE, problems.REUSED_KEY, problems.CONFLICT
-        ),
+        responses={
+            202: {"links": links("job", *_OF_ONE)},
+            **problems.declare(
+                *_BODY, problems.UNKNOWN_NAME, problems.UNSOLVABLE, problems.REUSED_KEY, problems.CONFLICT
+            ),
+        },
     )
     def submit(request: JobSubmission, origin: Asker, response: Response) -> JobView:
         """Queue a job. `Location` is where it can be watched; faults that show at once are answered at once."""

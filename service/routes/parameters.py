@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Query, Response
 
@@ -14,6 +14,8 @@ PageSize = Annotated[int, Query(ge=1, le=200, description="the most items of a p
 PageToken = Annotated[
     str | None, Query(max_length=200, pattern="^[A-Za-z0-9_-]+$", description="`next_page_token` of the page before")
 ]
+
+_PLURALS = {"study": "studies", "job": "jobs"}
 
 Reader = Annotated[Caller, Depends(requires("read"))]
 Submitter = Annotated[Caller, Depends(requires("submit"))]
@@ -44,3 +46,18 @@ def created(response: Response, location: str, *, new: bool) -> None:
     response.headers["Location"] = location
     if not new:
         response.headers["Idempotent-Replayed"] = "true"
+
+
+def links(name: str, *operations: str) -> dict[str, Any]:
+    """Where the OpenAPI document says that the id of what was made leads on.
+
+    Args:
+        name: of the parameter that takes the id.
+        operations: by the end of their ids, as in `get_history`.
+    """
+    found = {}
+    for operation in operations:
+        method, _, last = operation.partition("_")
+        target = "_".join(part for part in (method, "v1", f"{_PLURALS[name]}_{name}", last) if part)
+        found[operation] = {"operationId": target, "parameters": {name: "$response.body#/id"}}
+    return found

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 
 from service import problems
-from service.routes.parameters import Asker, Id, PageSize, PageToken, Reader, Submitter, created
+from service.routes.parameters import Asker, Id, PageSize, PageToken, Reader, Submitter, created, links
 from service.store.keys import KeyStore
 from service.store.studies import State, StudyStore
 from service.studies.desk import Desk
@@ -27,6 +27,7 @@ from service.studies.schemas import (
 )
 
 _JSON = [Depends(problems.require_json)]
+_OF_ONE = ("get", "delete", "post_ask", "post_tell", "get_trials", "get_best", "get_history")
 _BODY = (problems.MALFORMED, problems.TOO_LARGE, problems.NOT_JSON, problems.INVALID)
 
 
@@ -46,7 +47,10 @@ def make_router(store: StudyStore, desk: Desk, log: KeyStore, wait: float) -> AP
         "",
         status_code=201,
         dependencies=_JSON,
-        responses=problems.declare(*_BODY, problems.UNKNOWN_NAME, problems.UNSOLVABLE, problems.REUSED_KEY),
+        responses={
+            201: {"links": links("study", *_OF_ONE)},
+            **problems.declare(*_BODY, problems.UNKNOWN_NAME, problems.UNSOLVABLE, problems.REUSED_KEY),
+        },
     )
     def create_study(request: StudyRequest, origin: Asker, response: Response) -> StudyView:
         """Begin a search whose architectures the clients evaluate.

@@ -11,6 +11,8 @@ from service.app import create_app
 from service.problems import KINDS
 from service.settings import Settings
 
+schemathesis.serializer.alias("application/zip", "application/octet-stream")
+
 
 def test_answers_anything_as_the_document_says(models, stand_in, monkeypatch):
     settings_of_service = Settings(models=models, data=models.parent / "data", rate=1e6, burst=10**6)
@@ -79,3 +81,18 @@ def test_example_request_is_answered(client):
     document = client.get("/openapi.json").json()
     simplest = document["components"]["schemas"]["OptimizeRequest"]["examples"][0]
     assert client.post("/optimize", json=simplest).status_code == 200
+
+
+def test_links_lead_to_operations_that_exist(client):
+    document = client.get("/openapi.json").json()
+    operations = [operation for methods in document["paths"].values() for operation in methods.values()]
+    known = {operation["operationId"]: {p["name"] for p in operation.get("parameters", ())} for operation in operations}
+    assert len(known) == len(operations)
+    links = [
+        link
+        for operation in operations
+        for response in operation["responses"].values()
+        for link in response.get("links", {}).values()
+    ]
+    assert links
+    assert all(link["parameters"].keys() <= known[link["operationId"]] for link in links)

@@ -1,5 +1,6 @@
 """What an operator does from a shell."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,13 @@ def test_the_documented_settings_are_those_that_exist(call):
     assert all(field.description for field in Settings.model_fields.values())
     assert settings_table() in (ROOT / "docs" / "configuration.md").read_text()
     assert call("settings").stdout.strip() == settings_table()
+
+
+def test_the_committed_reference_names_every_path(call):
+    page = (ROOT / "docs" / "api.md").read_text()
+    assert call("reference").stdout == page, "write it anew: crlso service reference > docs/api.md"
+    for path in json.loads((ROOT / "docs" / "openapi.json").read_text())["paths"]:
+        assert f" {path}`" in page
 
 
 def test_the_committed_document_is_that_of_the_service(call):

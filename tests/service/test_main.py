@@ -1,7 +1,10 @@
 """What `python -m service` says before and while it listens."""
 
+import os
 import shlex
 import shutil
+import subprocess
+import sys
 import threading
 import time
 
@@ -68,3 +71,12 @@ def test_a_bad_setting_is_named_without_a_stack_trace(monkeypatch, capsys):
         main()
     assert stop.value.code == 2
     assert capsys.readouterr().err.startswith("CRLSO_PORT: ")
+
+
+def test_ends_with_exit_code_0_when_told_to(tmp_path):
+    environment = {**os.environ, "CRLSO_PORT": "0", "CRLSO_MODELS": str(tmp_path), "CRLSO_DATA": str(tmp_path)}
+    command = [sys.executable, "-m", "service"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as server:
+        assert any("running on" in line for line in server.stderr)
+        server.terminate()
+        assert server.wait(30) == 0
