@@ -111,7 +111,7 @@ def install(app: FastAPI) -> None:
     """Answer every error of the application as a problem."""
     app.exception_handler(StarletteHTTPException)(_http)
     app.exception_handler(RequestValidationError)(_invalid)
-    app.exception_handler(CrlsoError)(_refused)
+    app.exception_handler(CrlsoError)(refused)
     app.exception_handler(BusyError)(_busy)
     app.exception_handler(LateError)(_thinking)
     app.exception_handler(ForbiddenError)(_forbidden)
@@ -191,7 +191,8 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
     return problem(request, INVALID, detail, errors=faults)
 
 
-async def _refused(request: Request, error: CrlsoError) -> Response:
+async def refused(request: Request, error: CrlsoError) -> Response:
+    """The response to an error that the caller can mend."""
     return problem(request, _BY_ERROR.get(type(error), UNSOLVABLE), str(error))
 
 

@@ -15,6 +15,7 @@ CR-LSO's released loop takes one step from a noisy copy of the best latents, wit
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,10 @@ _TRAVEL = 3.0  # step lengths start at this many radii over the number of steps 
 _FEASIBLE_STARTS = 0.5  # share of starts at known architectures that keep the limits, when there are limits
 _MARGIN = 0.02  # limits are aimed at from this far inside, in standard deviations of the logarithmic cost
 _FAR = 10.0  # an excess beyond this many standard deviations pulls no more: limits may be infinite
+
+
+Progress = Callable[[int, Float[Tensor, "S Z"]], None]
+"""Told the number of the step, from 0, and where the ascents of all starts are."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +67,11 @@ class Candidate:
     predicted: Prediction
 
 
-def optimize(model: Model, problem: Problem) -> Answer:
+def optimize(model: Model, problem: Problem, progress: Progress | None = None) -> Answer:
     """Propose architectures by ascent in a model's latent space.
 
-    The answer depends on the model's digest and on the problem, and on nothing else but its elapsed time.
+    The answer depends on the model's digest and on the problem, and on nothing else but its elapsed time; who looks on
+    at its progress does not change it.
 
     Raises:
         ProblemError: the objective is not the model's, a limit is on an unknown metric, or nothing keeps the limits.
@@ -73,7 +79,7 @@ def optimize(model: Model, problem: Problem) -> Answer:
     """
     began = time.perf_counter()
     _check(model, problem)
-    path = ascend(model, problem)
+    path = ascend(model, problem, progress)
     candidates = visited(model, path)
     excluded = {model.space.parse(text).key for text in problem.exclude}
     feasible = [c for c in candidates if c.arch.key not in excluded and _admissible(model, problem, c)]
@@ -94,13 +100,15 @@ def optimize(model: Model, problem: Problem) -> Answer:
 
 
 @torch.no_grad()
-def ascend(model: Model, problem: Problem) -> Path:
+def ascend(model: Model, problem: Problem, progress: Progress | None = None) -> Path:
     """Equation (1) from the problem's starts."""
     ball, steps, surrogate = model.ball, problem.num_steps, model.vae.ensemble.gathered()
     z, starts = _starts(model, problem)
     limits = _cost_limits(model, problem.constraints)
     points, scores, gradients = [], [], []
     for step in range(steps + 1):
+        if progress is not None:
+            progress(step, z)
         score, gradient = surrogate(z)
         points.append(z)
         scores.append(score)

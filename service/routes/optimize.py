@@ -21,7 +21,7 @@ from service.workers import Workers
 Answer = Callable[[OptimizeRequest], OptimizeResponse]
 _LONGEST = 60.0  # seconds that a client may wish to wait
 
-_ERRORS = problems.declare(
+ERRORS = problems.declare(
     problems.MALFORMED,
     problems.UNKNOWN_NAME,
     problems.TOO_LARGE,
@@ -50,7 +50,7 @@ def make_router(answer: Answer, workers: Workers, jobs: JobStore, wait: float, m
         wait: seconds that a client waits unless it wishes otherwise.
         most: living jobs that a caller may have.
     """
-    router = APIRouter(tags=["optimize"], responses=_ERRORS, dependencies=[Depends(problems.require_json)])
+    router = APIRouter(tags=["optimize"], responses=ERRORS, dependencies=[Depends(problems.require_json)])
 
     def solve(request: OptimizeRequest) -> bytes:
         return answer(request).model_dump_json().encode()
