@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 
 from service import logs
 from service.app import create_app
@@ -29,9 +30,11 @@ _UVICORN: dict[str, Any] = {
 class Server(uvicorn.Server):
     """Says what to do next, but not before it listens; ends streams before it waits for requests to end."""
 
-    def __init__(self, config: uvicorn.Config, registry: Registry, closing: asyncio.Event) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI, *, keyed: bool = False) -> None:
         super().__init__(config)
-        self._registry, self._closing = registry, closing
+        self._registry: Registry = app.state.registry
+        self._closing: asyncio.Event = app.state.closing
+        self._keyed = keyed
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._closing.set()
@@ -47,8 +50,11 @@ class Server(uvicorn.Server):
             return
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         body = json.dumps({"space": next(iter(models.values())).space.name, "model": next(iter(models)), "seed": 0})
-        typer.echo("Ask for architectures:")
-        typer.echo(f"  curl -s http://{host}:{port}/optimize -H 'Content-Type: application/json' -d '{body}'")
+        key = " -H 'Authorization: Bearer KEY'" if self._keyed else ""
+        typer.echo(
+            "Make a key (crlso service keys create) and ask for architectures:" if key else "Ask for architectures:"
+        )
+        typer.echo(f"  curl -s http://{host}:{port}/optimize{key} -H 'Content-Type: application/json' -d '{body}'")
 
 
 def main() -> None:
@@ -62,7 +68,7 @@ def main() -> None:
         typer.echo(f"CRLSO_DATABASE_URL: {error}", err=True)
         sys.exit(2)
     config = uvicorn.Config(app, host=settings.host, port=settings.port, **_UVICORN)
-    Server(config, app.state.registry, app.state.closing).run()
+    Server(config, app, keyed=settings.keyed).run()
 
 
 if __name__ == "__main__":

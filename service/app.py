@@ -21,11 +21,13 @@ from service import problems
 from service.executors.local import LocalExecutor
 from service.jobs.dispatcher import Dispatcher
 from service.jobs.kinds.base import Catalogue
+from service.maps import Maps
 from service.metrics import Measured, Metrics
 from service.middleware import BodyLimit, RequestId
 from service.registry import Registry
-from service.routes import catalogue, health
+from service.routes import ascents, catalogue, files, health, page
 from service.routes import jobs as job_paths
+from service.routes import maps as map_paths
 from service.routes import models as model_paths
 from service.routes import optimize as optimization
 from service.routes import studies as study_paths
@@ -46,7 +48,7 @@ from service.workers import Workers
 def create_app(
     settings: Settings,
     load: Callable[[Path], Model] = load_bundle,
-    solve: Solve = optimize,
+    solve: ascents.SolveAloud = optimize,
     load_scorer: Callable[[Path], Scorer] = load_supernet,
 ) -> FastAPI:
     """Make the application.
@@ -58,7 +60,7 @@ def create_app(
         load_scorer: reads a folder of a supernet.
     """
     registry, supernets = Registry(settings.models, load, settings.defaults), Supernets(settings.supernets, load_scorer)
-    metrics = Metrics()
+    metrics, maps = Metrics(), Maps()
     workers = Workers(settings.workers, settings.max_waiting, metrics.worked_on)
     database = Database(settings.database)
     studies, jobs, keys = StudyStore(database), JobStore(database), KeyStore(database)
@@ -95,15 +97,19 @@ def create_app(
     )
     app.state.registry, app.state.closing = registry, closing
 
-    def solved(request: OptimizeRequest) -> OptimizeResponse:
+    def solved(request: OptimizeRequest, solve: Solve = solve) -> OptimizeResponse:
         return metrics.proposed(answer(request, registry, supernets, solve))
 
     app.include_router(optimization.make_router(solved, workers, jobs, settings.wait, settings.max_jobs))
     app.include_router(job_paths.make_router(jobs, Catalogue(registry, supernets), keys, settings.max_jobs, closing))
     app.include_router(study_paths.make_router(studies, desk, keys, settings.wait))
+    app.include_router(ascents.make_router(solved, workers, maps, solve))
+    app.include_router(map_paths.make_router(registry, maps, workers))
+    app.include_router(files.make_router(registry, workers))
     app.include_router(model_paths.make_router(registry, keys, settings.max_upload_bytes))
     app.include_router(catalogue.make_router(registry, supernets))
     app.include_router(health.make_router(registry, metrics, database.check))
+    app.router.routes.extend(page.routes())
     app.add_middleware(
         BodyLimit,
         max_bytes=settings.max_body_bytes,

@@ -112,7 +112,7 @@ def install(app: FastAPI) -> None:
     """Answer every error of the application as a problem."""
     app.exception_handler(StarletteHTTPException)(_http)
     app.exception_handler(RequestValidationError)(_invalid)
-    app.exception_handler(CrlsoError)(_refused)
+    app.exception_handler(CrlsoError)(refused)
     app.exception_handler(BusyError)(_busy)
     app.exception_handler(LateError)(_thinking)
     app.exception_handler(ForbiddenError)(_forbidden)
@@ -166,7 +166,7 @@ def _place(location: tuple[int | str, ...]) -> dict[str, str]:
 def _methods(request: Request) -> set[str]:
     """Methods that the document has for the request's path."""
     paths = request.app.openapi()["paths"].items()
-    of_path = [methods for path, methods in paths if compile_path(path)[0].match(request.url.path)]
+    of_path = [methods for path, methods in paths if compile_path(path)[0].match(request.scope["path"])]
     return {method.upper() for methods in of_path for method in methods}
 
 
@@ -176,7 +176,7 @@ async def _http(request: Request, error: StarletteHTTPException) -> Response:
     if kind is METHOD:  # the framework names the methods of one route only
         headers["Allow"] = ", ".join(sorted(_methods(request) or {headers["allow"]}))
     if kind in (NO_PATH, METHOD):
-        return problem(request, kind, f"{request.method} {request.url.path}: {kind.description}", headers)
+        return problem(request, kind, f"{request.method} {request.scope['path']}: {kind.description}", headers)
     return problem(request, kind, error.detail, headers)
 
 
@@ -192,7 +192,8 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
     return problem(request, INVALID, detail, errors=faults)
 
 
-async def _refused(request: Request, error: CrlsoError) -> Response:
+async def refused(request: Request, error: CrlsoError) -> Response:
+    """The response to an error that the caller can mend."""
     return problem(request, _BY_ERROR.get(type(error), UNSOLVABLE), str(error))
 
 

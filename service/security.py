@@ -78,7 +78,8 @@ class Guard:
     async def _caller(self, request: Request) -> Caller | str:
         """Who asks, or why that is not known."""
         if self._keys is None:
-            host = request.url.hostname or ""
+            host = request.headers.get("host", "")
+            host = host if host.endswith("]") else host.rpartition(":")[0] or host
             if self._local and not is_loopback(host):
                 return f"{host!r} is not an address of this machine, and without keys only those are answered"
             return Caller(request.client.host if request.client else "local", "admin")

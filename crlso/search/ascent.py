@@ -15,7 +15,7 @@ CR-LSO's released loop takes one step from a noisy copy of the best latents, wit
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -37,6 +37,10 @@ _TRAVEL = 3.0  # step lengths start at this many radii over the number of steps 
 _FEASIBLE_STARTS = 0.5  # share of starts at known architectures that keep the limits, when there are limits
 _POINTS_AT_ONCE, _LOGITS_AT_ONCE = 1024, 2**22  # that are decoded
 _FLAT = 1e-12  # a gradient shorter than this has no direction
+
+
+Progress = Callable[[int, Float[Tensor, "S Z"]], None]
+"""Told the number of the step, from 0, and where the ascents of all starts are."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +69,11 @@ class Candidate:
     predicted: Prediction
 
 
-def optimize(model: Model, problem: Problem) -> Answer:
+def optimize(model: Model, problem: Problem, progress: Progress | None = None) -> Answer:
     """Propose architectures by ascent in a model's latent space.
 
-    The answer depends on the model's digest and on the problem, and on nothing else but its elapsed time.
+    The answer depends on the model's digest and on the problem, and on nothing else but its elapsed time; who looks on
+    at its progress does not change it.
 
     Raises:
         ProblemError: the objective is not the model's, a limit is on an unknown metric, or nothing keeps the limits.
@@ -76,7 +81,7 @@ def optimize(model: Model, problem: Problem) -> Answer:
     """
     began = time.perf_counter()
     _check(model, problem)
-    path = ascend(model, problem)
+    path = ascend(model, problem, progress)
     candidates = visited(model, path)
     excluded = {model.space.parse(text).key for text in problem.exclude}
     feasible = [c for c in candidates if c.arch.key not in excluded and _admissible(model, problem, c)]
@@ -97,7 +102,7 @@ def optimize(model: Model, problem: Problem) -> Answer:
 
 
 @torch.inference_mode()
-def ascend(model: Model, problem: Problem) -> Path:
+def ascend(model: Model, problem: Problem, progress: Progress | None = None) -> Path:
     """Equation (1) from the problem's starts."""
     radius, steps, surrogate = model.ball.radius, problem.num_steps, model.vae.ensemble.gathered()
     first, starts = _starts(model, problem)
@@ -106,6 +111,8 @@ def ascend(model: Model, problem: Problem) -> Path:
     z = np.ascontiguousarray(first.cpu().numpy().T)
     points, scores, gradients = [], [], []
     for step in range(steps + 1):
+        if progress is not None:
+            progress(step, torch.from_numpy(z.T))
         score, gradient = surrogate(z)
         points.append(z)
         scores.append(score)

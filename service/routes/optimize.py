@@ -22,7 +22,7 @@ from service.workers import Workers
 Answer = Callable[[OptimizeRequest], OptimizeResponse]
 _LONGEST = 60.0  # seconds that a client may wish to wait
 
-_ERRORS = problems.declare(
+ERRORS = problems.declare(
     problems.MALFORMED,
     problems.UNKNOWN_NAME,
     problems.TOO_SLOW,
@@ -54,7 +54,7 @@ def make_router(answer: Answer, workers: Workers, jobs: JobStore, wait: float, m
     """
     router = APIRouter(
         tags=["optimize"],
-        responses=_ERRORS,
+        responses=ERRORS,
         dependencies=[Depends(problems.require_json)],
         route_class=StrictRoute,
     )

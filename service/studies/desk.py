@@ -86,12 +86,19 @@ class Desk:
         if study not in self._questions:
             task = asyncio.create_task(self._workers.run(self._refill, study, plan))
             self._questions[study] = task
-            task.add_done_callback(lambda _: self._questions.pop(study, None))
+            task.add_done_callback(
+                lambda done: (self._questions.pop(study, None), done.cancelled() or done.exception())
+            )
         left = deadline - asyncio.get_running_loop().time()
         done, _ = await asyncio.wait({self._questions[study]}, timeout=max(left, 0.0))
         if not done:
             raise LateError
         return done.pop().result()
+
+    def _answered(self, study: str, question: asyncio.Task[str | None]) -> None:
+        self._questions.pop(study, None)
+        if not question.cancelled():
+            question.exception()  # looked at, also where nobody waits for it any more
 
     def _refill(self, study: str, plan: StudyPlan) -> str | None:
         """Put a question; why it has no answer, if so."""

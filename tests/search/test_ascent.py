@@ -297,3 +297,12 @@ def test_the_proposals_are_better_than_chance(model, answer, accuracy):
     everything = sorted(accuracy(arch) for arch in set(SPACE.enumerate()))
     best = max(accuracy(SPACE.parse(text)) for text in texts(answer))
     assert best > everything[int(0.95 * len(everything))]
+
+
+def test_who_looks_on_sees_every_step_and_changes_nothing(model, answer):
+    seen = {}
+    watched = optimize(model, Problem(**QUICK), lambda step, z: seen.update({step: z.clone()}))
+    assert without_time(watched) == without_time(answer)
+    assert list(seen) == list(range(QUICK["num_steps"] + 1))
+    path = ascend(model, Problem(**QUICK))
+    assert torch.equal(torch.cat(list(seen.values())), path.z)

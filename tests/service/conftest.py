@@ -8,9 +8,12 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+import torch
 from fastapi.testclient import TestClient
 
 from crlso.exceptions import BundleError, ProblemError
+from crlso.latent.geometry import Ball
+from crlso.latent.model import Model
 from crlso.search.problem import Answer, Bound, GraphView, Prediction, Proposal, Start
 from crlso.spaces import get_space
 from crlso.supernet.scoring import Score
@@ -23,15 +26,30 @@ from service.testing import PostgresAbsentError, postgres
 METRIC = Metric("val_accuracy", unit="percent")
 
 
-@dataclass
-class StandIn:
-    """Has what the service asks of a model."""
+SPACE, BALL = get_space("nasbench201"), Ball(dims=8, radius=2.0)
+LATENTS = BALL.sample(12, torch.Generator().manual_seed(0))
+
+
+@dataclass(frozen=True, eq=False)
+class StandIn(Model):
+    """A model without networks: latents and predictions are made up."""
 
     name: str
-    space: Any = field(default_factory=lambda: get_space("nasbench201"))
+    space: Any = SPACE
     metric: Metric = METRIC
-    digest: str = "d" * 64
+    vae: Any = None
+    known: tuple = tuple(SPACE.sample(12, np.random.default_rng(0)))
+    latents: Any = LATENTS
+    table: Any = None
     manifest: dict = field(default_factory=lambda: {"seed": 0, "metrics": {"holdout_tau": 0.91}})
+    digest: str = "d" * 64
+
+    @property
+    def ball(self):
+        return BALL
+
+    def predict(self, z):
+        return -z.norm(dim=-1), torch.zeros(len(z))
 
 
 def load(path):
@@ -41,11 +59,14 @@ def load(path):
     return StandIn(path.name)
 
 
-def solve(model, problem):
+def solve(model, problem, progress=None):
     """Random architectures of the problem's seed."""
     for text in (*problem.start_from, *problem.exclude):
         model.space.parse(text)
     found = model.space.sample(problem.num_architectures, np.random.default_rng(problem.seed))
+    if progress is not None:
+        for step in range(problem.num_steps + 1):
+            progress(step, torch.zeros(problem.num_starts, 8))
     bound = Bound(value=91.0, gap=0.5, bound=91.5)
     proposals = tuple(
         Proposal(
@@ -142,6 +163,14 @@ def make_client(models):
 def client(make_client):
     """A client of the service as it is by default."""
     with make_client() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def real(bundle, tmp_path_factory):
+    """A client of the service with a model that has learned something, `small`."""
+    settings = Settings(models=bundle.parent, data=tmp_path_factory.mktemp("real"))
+    with TestClient(create_app(settings), "http://localhost") as client:
         yield client
 
 

@@ -24,7 +24,7 @@ def serve(models, stand_in):
 
     def start():
         app = create_app(Settings(models=models, data=models.parent / "data"), load=stand_in.load, solve=stand_in.solve)
-        server = Server(uvicorn.Config(app, port=0, log_level="error"), app.state.registry, app.state.closing)
+        server = Server(uvicorn.Config(app, port=0, log_level="error"), app)
         thread = threading.Thread(target=server.run)
         thread.start()
         running.append((server, thread))

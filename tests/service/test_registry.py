@@ -1,5 +1,6 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -66,9 +67,7 @@ def test_several_models_of_a_space_must_be_told_apart(loaded, add):
 
 def test_space_and_model_must_fit(models, stand_in):
     def load(path):
-        model = stand_in.load(path)
-        model.space = SimpleNamespace(name="elsewhere")
-        return model
+        return replace(stand_in.load(path), space=SimpleNamespace(name="elsewhere"))
 
     with pytest.raises(ProblemError, match="'elsewhere', not 'nasbench201'"):
         Registry(models, load).resolve("nasbench201", "alpha")

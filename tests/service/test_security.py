@@ -58,7 +58,14 @@ def test_a_revoked_key_opens_nothing(guarded, key_store, check_problem):
 def test_without_keys_only_this_machine_is_answered(client, check_problem):
     assert client.get("/v1/models", headers={"Host": "127.0.0.1:8000"}).status_code == 200
     assert client.get("/v1/models", headers={"Host": "[::1]:8000"}).status_code == 200
-    check_problem(client.get("/v1/models", headers={"Host": "evil.example"}), 401, "unauthenticated")
+    for host in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "[", "a:b:c", "[::1]x", ""):
+        check_problem(client.get("/v1/models", headers={"Host": host}), 401, "unauthenticated")
+
+
+def test_whatever_the_host_nothing_breaks(guarded, key_store, check_problem):
+    key = bearer(key_store.create("k", "read")[1])
+    for host in ("[", "a:b:c", ""):
+        check_problem(guarded.post("/v1/models", headers={"Host": host, **key}), 405, "method-not-allowed")
 
 
 def test_too_often(make_client, check_problem):
