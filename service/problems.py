@@ -173,8 +173,8 @@ def _methods(request: Request) -> set[str]:
 async def _http(request: Request, error: StarletteHTTPException) -> Response:
     kind = _BY_STATUS[error.status_code]
     headers = dict(error.headers or {})
-    if kind is METHOD:  # the framework names the methods of one route only
-        headers["Allow"] = ", ".join(sorted(_methods(request) or {headers["allow"]}))
+    if kind is METHOD:  # the framework names those of one route, or none
+        headers["Allow"] = ", ".join(sorted(_methods(request) or {"GET", "HEAD"}))
     if kind in (NO_PATH, METHOD):
         return problem(request, kind, f"{request.method} {request.scope['path']}: {kind.description}", headers)
     return problem(request, kind, error.detail, headers)

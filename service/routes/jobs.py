@@ -18,6 +18,7 @@ from service.routes.parameters import Asker, Id, PageSize, PageToken, Reader, Su
 from service.store.database import StoreError
 from service.store.jobs import TERMINAL, Event, JobStore, State
 from service.store.keys import KeyStore
+from service.strict import StrictRoute
 
 _JSON = [Depends(problems.require_json)]
 _OF_ONE = ("get", "post_cancel", "get_result", "get_log", "get_events")
@@ -46,7 +47,9 @@ def make_router(store: JobStore, catalogue: Catalogue, log: KeyStore, most: int,
         most: living jobs that a caller may have.
         closing: set when the service ends, so that streams end with it.
     """
-    router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=problems.declare(*problems.GUARDED))
+    router = APIRouter(
+        prefix="/v1/jobs", tags=["jobs"], responses=problems.declare(*problems.GUARDED), route_class=StrictRoute
+    )
     one = problems.declare(problems.NOT_FOUND, problems.INVALID)
 
     @router.post(

@@ -10,6 +10,7 @@ from service import problems
 from service.routes.parameters import Asker, Id, PageSize, PageToken, Reader, Submitter, created, links
 from service.store.keys import KeyStore
 from service.store.studies import State, StudyStore
+from service.strict import StrictRoute
 from service.studies.desk import Desk
 from service.studies.schemas import (
     Asked,
@@ -40,7 +41,9 @@ def make_router(store: StudyStore, desk: Desk, log: KeyStore, wait: float) -> AP
         log: takes down what was made and deleted.
         wait: seconds for which a client waits for a strategy.
     """
-    router = APIRouter(prefix="/v1/studies", tags=["studies"], responses=problems.declare(*problems.GUARDED))
+    router = APIRouter(
+        prefix="/v1/studies", tags=["studies"], responses=problems.declare(*problems.GUARDED), route_class=StrictRoute
+    )
     one = problems.declare(problems.NOT_FOUND, problems.INVALID)
 
     @router.post(
