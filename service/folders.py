@@ -53,9 +53,9 @@ class Folders(Generic[T]):
         if name not in (names := self.names()):
             raise unknown(self.kind, name, names)
         with self._lock:  # two first requests must not load the same folder twice
-            stamp = _stamp(self.directory / name)
-            if name not in self._read or self._read[name][0] != stamp:
-                self._read[name] = stamp, self._content_or_fault(name)
+            now = stamp(self.directory / name)
+            if name not in self._read or self._read[name][0] != now:
+                self._read[name] = now, self._content_or_fault(name)
             content = self._read[name][1]
         if isinstance(content, BundleError):
             raise BundleError(str(content))
@@ -79,7 +79,7 @@ class Folders(Generic[T]):
             return error
 
 
-def _stamp(folder: Path) -> Stamp:
+def stamp(folder: Path) -> Stamp:
     """What changes when a file of the folder does."""
     found = ((path.name, path.stat()) for path in folder.iterdir())
     return tuple(sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in found))

@@ -17,6 +17,7 @@ from crlso.search.registry import make_strategy
 from crlso.search.runner import Search
 from crlso.spaces import get_space
 from crlso.tables import load_table
+from service.folders import Stamp, stamp
 from service.jobs.context import Context
 from service.jobs.kinds.base import Catalogue, FolderName, JobRequest, Kind, Word, check_there
 from service.registry import known_space
@@ -100,9 +101,13 @@ def _evaluate(
     return context.fan_out(_loss, [(str(folder.absolute()), device, arch.text) for arch in asked])
 
 
-@lru_cache(maxsize=2)
 def one_shot(folder: Path, device: str) -> OneShotEvaluator:
-    """The supernet of a folder, kept in the process."""
+    """The supernet of a folder, kept in the process until its files change: a cluster's processes outlive jobs."""
+    return _one_shot(folder, device, stamp(folder) if folder.is_dir() else ())
+
+
+@lru_cache(maxsize=2)
+def _one_shot(folder: Path, device: str, _: Stamp) -> OneShotEvaluator:
     return OneShotEvaluator(folder, device=device)
 
 
