@@ -12,7 +12,7 @@ def make_executor(settings: Settings) -> Executor:
     """The executor that the settings choose.
 
     Raises:
-        SettingError: it is Ray, which is not installed.
+        SettingError: it is Ray, and Ray is not installed.
     """
     if settings.ray_address is None:
         return LocalExecutor(settings)

@@ -2,9 +2,11 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -25,24 +27,36 @@ SEARCH = {"kind": "search", "space": "nasbench201", "dataset": "cifar10", "strat
 @pytest.fixture(scope="session")
 def ray_address():
     """Address of a cluster of the test session's own."""
-    ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'crlso[ray]'")
+    pytest.importorskip("ray", reason="ray is not installed: pip install 'crlso[ray]'")
     folder = Path(mkdtemp(prefix="ray-", dir="/tmp"))  # the paths of sockets must be short
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", os.urandom(24).hex())
         patch.setenv("PYTHONPATH", str(ROOT))
-        options = ("--port=0", "--num-cpus=2", "--object-store-memory=80000000", "--ray-client-server-port=0")
-        options += ("--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={folder}")
+        options = ("--block", "--port=0", f"--ray-client-server-port={free_port()}", "--num-cpus=2")
+        options += ("--object-store-memory=80000000", "--include-dashboard=false", "--disable-usage-stats")
+        options += (f"--temp-dir={folder}",)
+        log = folder / "start.log"
         start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", *options]
-        with (folder / "start.log").open("w") as log:
-            head = subprocess.Popen(start, stdout=log, stderr=log, start_new_session=True)
+        with log.open("w") as file:
+            head = subprocess.Popen(start, stdout=file, stderr=file, start_new_session=True)
         try:
-            assert head.wait(120) == 0, (folder / "start.log").read_text()
+            while "Ray runtime started" not in log.read_text():
+                assert head.poll() is None, log.read_text()
+                time.sleep(0.1)
             (port,) = (folder / "session_latest").glob("gcs_server_port_*")
             yield f"127.0.0.1:{port.read_text()}"
         finally:
-            ray.shutdown()
-            os.killpg(head.pid, signal.SIGKILL)  # all that it has started
+            with suppress(ProcessLookupError):
+                os.killpg(head.pid, signal.SIGKILL)  # with all that it has started
+            head.wait()
             rmtree(folder, ignore_errors=True)
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("", 0))
+        return found.getsockname()[1]
 
 
 @pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.xdist_group("ray"))])
@@ -87,9 +101,9 @@ def dispatcher(store, executor):
 @pytest.fixture
 def submit(store):
     """Queues a job, a search where nothing else is said; its id."""
-    return lambda kind="search", **request: store.submit(
-        Origin("me"), kind, ({**SEARCH} if kind == "search" else {"kind": kind}) | request
-    )[0].id
+    return lambda kind="search", **request: (
+        store.submit(Origin("me"), kind, ({**SEARCH} if kind == "search" else {"kind": kind}) | request)[0].id
+    )
 
 
 @pytest.fixture
@@ -120,16 +134,17 @@ def wait_for_progress(store):
 
 
 @pytest.fixture
-def processes(where, executor):
-    """Lists the processes of the executor's workers; of those that a cluster has made room for."""
+def processes():
+    """Lists the processes that work at a job, wherever they are on this machine; their titles name it."""
 
-    def local():
-        return [worker.pid for worker in executor.workers]
+    def find(job):
+        titles = {path.parent.name: path for path in Path("/proc").glob("[0-9]*/cmdline")}
+        found = []
+        for process, path in titles.items():
+            with suppress(OSError):
+                title = path.read_bytes()
+                if job.encode() in title and int(process) != os.getpid():
+                    found.append(int(process))
+        return found
 
-    def ray():
-        import ray
-
-        begun = [worker.actor for worker in executor.workers.values() if not worker.waiting]
-        return ray.get([actor.__ray_call__.remote(lambda _: os.getpid()) for actor in begun])
-
-    return {"local": local, "ray": ray}[where]
+    return find
