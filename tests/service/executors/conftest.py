@@ -20,6 +20,8 @@ from service.store.database import Database
 from service.store.jobs import TERMINAL, JobStore
 from service.store.rows import Origin
 
+os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": os.urandom(24).hex()}  # Ray reads them when imported
+
 ROOT = Path(__file__).parents[3]
 SEARCH = {"kind": "search", "space": "nasbench201", "dataset": "cifar10", "strategy": "local", "budget": 60, "seed": 1}
 
@@ -30,8 +32,6 @@ def ray_address():
     pytest.importorskip("ray", reason="ray is not installed: pip install 'crlso[ray]'")
     folder = Path(mkdtemp(prefix="ray-", dir="/tmp"))  # the paths of sockets must be short
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "token")
-        patch.setenv("RAY_AUTH_TOKEN", os.urandom(24).hex())
         patch.setenv("PYTHONPATH", str(ROOT))
         options = ("--block", "--port=0", f"--ray-client-server-port={free_port()}", "--num-cpus=2")
         options += ("--object-store-memory=80000000", "--include-dashboard=false", "--disable-usage-stats")

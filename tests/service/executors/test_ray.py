@@ -57,7 +57,7 @@ class TestRoom:
 
 def test_the_service_outlives_ray(store, executor, dispatcher, submit, wait_for):
     """Ray ends the process that uses it when the cluster is away; jobs go on, and new ones are taken up."""
-    until(lambda: executor._processes is not None)
+    until(lambda: executor._cluster is not None)
     first = executor._processes._process
     first.kill()
     assert wait_for(submit(budget=5)).state == "succeeded"
@@ -98,6 +98,7 @@ class TestFanOut:
                 mark.touch()
             while not mark.exists():
                 time.sleep(0.01)  # for the others to begin
+            time.sleep(0.1)
             return number**2, os.getpid() == own
 
         outcomes = fan_out(square, range(20))
