@@ -95,18 +95,19 @@ def test_the_same_jobs_have_the_same_results(settings, store, executor, submit, 
 
 
 def test_a_search_survives_its_workers(store, dispatcher, submit, wait_for, undisturbed, processes, settings):
-    job, kills = submit(budget=200), 0
-    while store.get(job).state not in TERMINAL:
-        begun, reported = store.get(job).beat > 0, store.get(job).progress is not None
-        for process in processes(job) if (begun and kills == 0) or (reported and kills == 1) else ():
-            os.kill(process, signal.SIGKILL)
+    job, kills = submit(budget=400), 0
+    while kills < 2 and store.get(job).state not in TERMINAL:
+        standing, found = store.get(job), processes(job)
+        if found and standing.losses == kills and (standing.beat > 0 if kills == 0 else standing.progress is not None):
+            for process in found:
+                os.kill(process, signal.SIGKILL)
             kills += 1
         time.sleep(0.02)
-    assert (store.get(job).state, store.get(job).losses) == ("succeeded", 2), store.get(job)
+    assert (wait_for(job).state, store.get(job).losses) == ("succeeded", 2), store.get(job)
     ends = [event for event in store.events(job, kind="state") if event.data["state"] in TERMINAL]
     assert len(ends) == 1
     dispatcher.close()
-    assert timeless(store.result(job)) == undisturbed(submit(budget=200))
+    assert timeless(store.result(job)) == undisturbed(submit(budget=400))
 
 
 def test_cancelling_ends_the_process(store, executor, dispatcher, submit, wait_for, wait_for_progress, processes):
