@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import time
 from dataclasses import dataclass
 from multiprocessing import parent_process
@@ -152,7 +151,7 @@ Processes.register("Cluster", Cluster)
 
 def end_with_parent() -> None:
     """Have this process end with the service and not before it, which is still to drain it."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.setsid()  # what a terminal sends to the service's group is the service's business
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     parent = parent_process()
 
