@@ -18,7 +18,7 @@ from crlso.latent.bundle import load_bundle
 from crlso.latent.model import Model
 from crlso.search.ascent import optimize
 from service import problems
-from service.executors.local import LocalExecutor
+from service.executors import make_executor
 from service.jobs.dispatcher import Dispatcher
 from service.jobs.kinds.base import Catalogue
 from service.maps import Maps
@@ -68,7 +68,7 @@ def create_app(
     desk = Desk(studies, workers)
     dispatcher = Dispatcher(
         jobs,
-        LocalExecutor(settings),
+        make_executor(settings),
         slots=settings.slots,
         lease=settings.lease,
         max_losses=settings.max_losses,

@@ -54,9 +54,9 @@ class Folders(Generic[T]):
         with self._lock:  # two first requests must not load the same folder twice
             if name not in (names := self.names()):
                 raise unknown(self.kind, name, names)
-            stamp = _stamp(self.directory / name)
-            if name not in self._read or self._read[name][0] != stamp:
-                self._read[name] = stamp, self._content_or_fault(name)
+            now = stamp(self.directory / name)
+            if name not in self._read or self._read[name][0] != now:
+                self._read[name] = now, self._content_or_fault(name)
             content = self._read[name][1]
         if isinstance(content, BundleError):
             raise BundleError(str(content))
@@ -77,7 +77,7 @@ class Folders(Generic[T]):
             if place.exists():
                 place.rename(old)
             made.rename(place)
-            self._read[place.name] = _stamp(place), content
+            self._read[place.name] = stamp(place), content
             shutil.rmtree(old, ignore_errors=True)
 
     def remove(self, name: str) -> None:
@@ -113,7 +113,7 @@ class Folders(Generic[T]):
             return error
 
 
-def _stamp(folder: Path) -> Stamp:
+def stamp(folder: Path) -> Stamp:
     """What changes when a file of the folder does."""
     found = ((path.name, path.stat()) for path in folder.iterdir())
     return tuple(sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in found))

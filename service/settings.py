@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
 
 from service.addresses import is_loopback
 
@@ -36,6 +38,10 @@ class Settings(BaseSettings):
     slots: int = Field(1, ge=1, description="jobs that run at the same time")
     lease: float = Field(15.0, gt=0, description="seconds without a heartbeat after which a job's worker is given up")
     max_losses: int = Field(3, ge=1, description="workers that a job may lose before it has failed")
+    ray_address: str | None = Field(
+        None, description="of a Ray cluster that carries out jobs: auto, HOST:PORT or ray://HOST:PORT; else processes"
+    )
+    ray_gpus: float = Field(0.0, ge=0, description="GPUs for each job worth one, on Ray; the others use the CPU there")
     wait: float = Field(
         2.0, ge=0, le=60, description="seconds that a request waits for its answer before it is a job's"
     )
@@ -57,6 +63,14 @@ class Settings(BaseSettings):
         known = {name: value for name, value in self if value is not None}
         texts = {name: json.dumps(value) if isinstance(value, tuple) else str(value) for name, value in known.items()}
         return {f"CRLSO_{name.upper()}": text for name, text in texts.items()}
+
+    def absolute(self) -> Settings:
+        """The same for a process that runs in another directory."""
+        paths: dict[str, Any] = {name: value.absolute() for name, value in self if isinstance(value, Path)}
+        if self.database_url is not None and (url := make_url(self.database_url)).drivername.startswith("sqlite"):
+            url = url.set(database=str(Path(url.database or "").absolute()))
+            paths["database_url"] = url.render_as_string(hide_password=False)
+        return self.model_copy(update=paths)
 
     @property
     def database(self) -> str:

@@ -8,11 +8,20 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from crlso.exceptions import ProblemError
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+def _number(value: object) -> object:
+    """Refuse a truth value and a text, either of which would pass for a number."""
+    if isinstance(value, bool | str | bytes):
+        raise ValueError(f"a number is needed, not {value!r:.100}")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_number)]
+Finite = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_number)]
 
 
 class _Value(BaseModel):
@@ -54,16 +63,16 @@ class Problem(_Value):
 
     objective: Objective | None = Field(None, description="the model's own metric when left out")
     constraints: tuple[Constraint, ...] = Field((), max_length=16)
-    num_architectures: int = Field(8, ge=1, le=256, description="the most architectures to answer with")
-    num_starts: int = Field(64, ge=1, le=1024, description="points from which the ascent starts")
-    num_steps: int = Field(100, ge=1, le=1000, description="steps of the ascent from every start")
+    num_architectures: Whole = Field(8, ge=1, le=256, description="the most architectures to answer with")
+    num_starts: Whole = Field(64, ge=1, le=1024, description="points from which the ascent starts")
+    num_steps: Whole = Field(100, ge=1, le=1000, description="steps of the ascent from every start")
     start_from: tuple[str, ...] = Field(
         (), max_length=256, description="architectures whose latents are the first starts; the prior gives the rest"
     )
     exclude: tuple[str, ...] = Field(
         (), max_length=16384, description="architectures that must not be answered, their twins included"
     )
-    seed: int = Field(0, ge=0, lt=2**63)
+    seed: Whole = Field(0, ge=0, lt=2**63)
 
     @model_validator(mode="after")
     def _room_for_starts(self) -> Problem:

@@ -30,11 +30,17 @@ class LocalExecutor:
         }
         self.workers: dict[subprocess.Popen[bytes], Job] = {}
 
+    def ready(self) -> bool:
+        return True
+
     def start(self, job: Job) -> None:
         command = [sys.executable, "-m", "service.jobs.worker", job.id, str(job.attempt)]
         # A session of its own: Ctrl-C in the server's terminal is the server's business.
         worker = subprocess.Popen(command, env=self._environment, start_new_session=True)  # noqa: S603
         self.workers[worker] = job
+
+    def waiting(self) -> list[Job]:
+        return []
 
     def ended(self) -> list[Job]:
         gone = [worker for worker in self.workers if worker.poll() is not None]

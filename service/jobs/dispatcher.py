@@ -23,8 +23,14 @@ _log = logging.getLogger(__name__)
 class Executor(Protocol):
     """Whatever can have a job carried out elsewhere."""
 
+    def ready(self) -> bool:
+        """Whether it can be given a job; where it cannot, trying to have it so the next time."""
+
     def start(self, job: Job) -> None:
         """Have a claimed job's attempt carried out."""
+
+    def waiting(self) -> list[Job]:
+        """Claimed jobs that no worker has begun with yet, for want of room."""
 
     def ended(self) -> list[Job]:
         """Claimed jobs whose workers are gone since the last call, whatever became of them."""
@@ -63,12 +69,13 @@ class Dispatcher:
         self._thread.start()
 
     def close(self, patience: float = 20.0) -> None:
-        """Claim nothing more and have the workers put back what they work at."""
+        """Claim nothing more and have the workers put back what they work at; what they do not is put back for them."""
         self._over.set()
         self._thread.join()
         self._executor.drain(patience)
         try:
-            self._take_back()
+            for job in self._executor.ended():
+                self._store.release(job.id, job.attempt)
         except StoreError as error:
             _log.warning("the record is away: %s", error)
 
@@ -81,8 +88,9 @@ class Dispatcher:
         while not self._over.is_set():
             try:
                 self._take_back()
+                self._stand_in()
                 self._watch()
-                while self._executor.active < self._slots and (job := self._store.claim()) is not None:
+                while self._room() and (job := self._store.claim()) is not None:
                     self._executor.start(job)
             except StoreError as error:
                 _log.warning("the record is away: %s", error)
@@ -90,9 +98,18 @@ class Dispatcher:
                 _log.exception("jobs wait because of a fault")
             self._over.wait(_PERIOD)
 
+    def _room(self) -> bool:
+        return self._executor.active < self._slots and self._executor.ready()
+
     def _take_back(self) -> None:
         for job in self._executor.ended():
             self._store.reclaim(job.id, job.attempt, None, self._max_losses)
+
+    def _stand_in(self) -> None:
+        """Beat for jobs that wait for their workers, and learn in their place that they are to end."""
+        for job in self._executor.waiting():
+            if self._store.beat(job.id, job.attempt) != "ours":
+                self._executor.abandon(job)
 
     def _watch(self) -> None:
         now, running = time.monotonic(), self._store.running()

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 
 from crlso.architecture import Architecture
+from crlso.exceptions import ProblemError
 from service.store.database import Database
 from service.store.rows import ConflictError, NotFoundError, Origin, Page, make_token, newest_first, read_token
 from service.store.schema import studies, trials
@@ -186,7 +187,8 @@ class StudyStore:
         Telling the same again changes nothing.
 
         Raises:
-            NotFoundError: there is no such study, or no trial of that number.
+            NotFoundError: there is no such study.
+            ProblemError: it has no trial of that number.
             ConflictError: something else was told of it, or of a twin.
         """
         with self._database.writing() as connection:
@@ -205,7 +207,7 @@ class StudyStore:
             known |= {"told": told, "finished": time.time()}
             if row is None:
                 if isinstance(trial, int):
-                    raise NotFoundError(f"study {study} has no trial {trial}")
+                    raise ProblemError(f"the study has no trial {trial}: ask for one, or tell an architecture")
                 last = connection.scalar(select(func.count()).where(trials.c.study == study)) or 0
                 fresh = {"study": study, "number": last + 1, "key": _key(trial), "created": time.time()}
                 connection.execute(insert(trials).values(architecture=trial.text, **fresh, **known))

@@ -127,9 +127,9 @@ class Desk:
         """Record what came of a trial, or of any architecture of the space.
 
         Raises:
-            NotFoundError: there is no such study or trial.
+            NotFoundError: there is no such study.
             ArchitectureError: the text describes none.
-            ProblemError: there are not as many values as metrics.
+            ProblemError: there is no such trial, or there are not as many values as metrics.
             ConflictError: it was told otherwise before.
         """
         plan = self._plan(study)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from crlso.search.problem import Constraint, Finite
+from crlso.search.problem import Constraint, Finite, Whole
 from service.store.studies import Outcome, State, Study, Trial
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -38,10 +38,10 @@ class StudyPlan(BaseModel):
         None, description="a value of each metric than which none of interest is worse; needed for several metrics"
     )
     limits: tuple[Constraint, ...] = Field((), max_length=16, description="on params and flops")
-    seed: int = Field(0, ge=0, lt=2**63)
-    init: int = Field(10, ge=0, le=1000, description="random architectures to begin with")
-    batch: int = Field(5, ge=1, le=100, description="architectures that the strategy thinks of at once")
-    budget: int | None = Field(None, ge=1, le=_MOST_TRIALS, description="the most trials; no end when left out")
+    seed: Whole = Field(0, ge=0, lt=2**63)
+    init: Whole = Field(10, ge=0, le=1000, description="random architectures to begin with")
+    batch: Whole = Field(5, ge=1, le=100, description="architectures that the strategy thinks of at once")
+    budget: Whole | None = Field(None, ge=1, le=_MOST_TRIALS, description="the most trials; no end when left out")
 
     @model_validator(mode="after")
     def _references(self) -> StudyPlan:
@@ -110,7 +110,7 @@ class AskRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"client_id": "gpu-3", "count": 1}]})
 
     client_id: Name = Field(description="who asks: with trials it has not told yet, it gets the same ones again")
-    count: int = Field(1, ge=1, le=100)
+    count: Whole = Field(1, ge=1, le=100)
 
 
 class Asked(BaseModel):
@@ -134,7 +134,7 @@ class TellRequest(BaseModel):
         },
     )
 
-    trial: int | None = Field(None, ge=1, lt=2**31, description="number of a trial")
+    trial: Whole | None = Field(None, ge=1, lt=2**31, description="number of a trial")
     architecture: Text | None = Field(None, description="instead: any architecture of the space, asked for or not")
     state: Outcome = Field("done", description="what came of it")
     values: tuple[Finite, ...] | None = Field(None, max_length=4, description="one for each of the study's metrics")

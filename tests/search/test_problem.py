@@ -72,7 +72,7 @@ def test_bounds_themselves_are_admitted():
         ({"num_architecture": 3}, "num_architecture: Extra inputs"),
         ({"num_architectures": 0}, "num_architectures: .*greater than or equal to 1"),
         ({"num_starts": 1025}, "num_starts: .*less than or equal to 1024"),
-        ({"num_steps": "many"}, "num_steps: .*integer"),
+        ({"num_steps": "many"}, "num_steps: .*number"),
         ({"seed": -1}, "seed: .*greater than or equal to 0"),
         ({"seed": 2**63}, "seed: .*less than"),
         ({"constraints": [{"metric": "params"}]}, r"constraints\.0: .*`min`, `max` or both"),

@@ -11,12 +11,14 @@ from pydantic import Field, model_validator
 from crlso.architecture import Architecture
 from crlso.evaluators import Evaluator, TableEvaluator
 from crlso.evaluators.one_shot import OneShotEvaluator
+from crlso.exceptions import unknown
 from crlso.search.limits import allowed
-from crlso.search.problem import Constraint
-from crlso.search.registry import make_strategy
+from crlso.search.problem import Constraint, Whole
+from crlso.search.registry import make_strategy, strategy_names
 from crlso.search.runner import Search
 from crlso.spaces import get_space
 from crlso.tables import load_table
+from service.folders import Stamp, stamp
 from service.jobs.context import Context
 from service.jobs.kinds.base import Catalogue, FolderName, JobRequest, Kind, Word, check_there
 from service.registry import known_space
@@ -31,10 +33,10 @@ class SearchRequest(JobRequest):
     metric: Word | None = Field(None, description="of the table; its first one when left out")
     supernet: FolderName | None = Field(None, description="instead of a table, one of GET /v1/supernets")
     strategy: Word = "crlso"
-    budget: int = Field(100, ge=1, le=10_000)
-    init: int = Field(10, ge=0, le=1000)
-    batch: int = Field(5, ge=1, le=100)
-    seed: int = Field(0, ge=0, lt=2**63)
+    budget: Whole = Field(100, ge=1, le=10_000)
+    init: Whole = Field(10, ge=0, le=1000)
+    batch: Whole = Field(5, ge=1, le=100)
+    seed: Whole = Field(0, ge=0, lt=2**63)
     limits: tuple[Constraint, ...] = Field((), max_length=16, description="on params and flops")
 
     @model_validator(mode="after")
@@ -49,14 +51,15 @@ class SearchRequest(JobRequest):
 def check(request: SearchRequest, catalogue: Catalogue) -> None:
     """Find the faults that show at once."""
     known_space(request.space)
-    candidates = None
-    if request.dataset is not None:
-        table = load_table(request.space, request.dataset)
-        candidates = TableEvaluator(table, [request.metric or table.metrics[0].name]).candidates
+    if request.strategy not in strategy_names():
+        raise unknown("strategy", request.strategy, strategy_names())
     if request.supernet is not None:
         check_there(request.supernet, catalogue.supernets)
-    space = get_space(request.space)
-    make_strategy(request.strategy, space, candidates=allowed(space, request.limits, candidates))
+    if request.dataset is not None:
+        table = load_table(request.space, request.dataset)
+        table.metric(request.metric or table.metrics[0].name)
+    if request.limits:
+        allowed(get_space(request.space), request.limits)
 
 
 def run(request: SearchRequest, context: Context) -> dict[str, Any]:
@@ -100,9 +103,13 @@ def _evaluate(
     return context.fan_out(_loss, [(str(folder.absolute()), device, arch.text) for arch in asked])
 
 
-@lru_cache(maxsize=2)
 def one_shot(folder: Path, device: str) -> OneShotEvaluator:
-    """The supernet of a folder, kept in the process."""
+    """The supernet of a folder, kept in the process until its files change: a cluster's processes outlive jobs."""
+    return _one_shot(folder, device, stamp(folder) if folder.is_dir() else ())
+
+
+@lru_cache(maxsize=2)
+def _one_shot(folder: Path, device: str, _: Stamp) -> OneShotEvaluator:
     return OneShotEvaluator(folder, device=device)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from crlso.exceptions import ProblemError
+from crlso.search.problem import Whole
 from crlso.supernet.derivation import derive
 from crlso.supernet.devices import choose_device
 from crlso.supernet.methods.dnad import DnadSettings
@@ -32,7 +33,7 @@ class SupernetRequest(JobRequest):
     space: Word = "darts-flexible"
     images: FolderName = Field("digits", description="`digits`, or a name in the service's directory of images")
     set: tuple[Setting, ...] = Field((), max_length=50, description="changes of settings, `name=value` each")
-    seed: int = Field(0, ge=0, lt=2**63)
+    seed: Whole = Field(0, ge=0, lt=2**63)
 
 
 def check(request: SupernetRequest, catalogue: Catalogue) -> None:

@@ -10,6 +10,7 @@ from pydantic import Field
 import crlso
 from crlso.latent.config import configure
 from crlso.latent.model import Model
+from crlso.search.problem import Whole
 from crlso.tables import load_table
 from crlso.training import resumable
 from service.jobs.context import Context
@@ -25,10 +26,10 @@ class TrainRequest(JobRequest):
     space: Word = "nasbench201"
     dataset: Word = Field("cifar10", description="a table that comes with crlso")
     metric: Word | None = Field(None, description="the table's first one when left out")
-    labels: int | None = Field(None, ge=10, description="train on so many rows, chosen at random")
+    labels: Whole | None = Field(None, ge=10, description="train on so many rows, chosen at random")
     preset: Word = "default"
     set: tuple[Setting, ...] = Field((), max_length=50, description="changes of settings, `name=value` each")
-    seed: int = Field(0, ge=0, lt=2**63)
+    seed: Whole = Field(0, ge=0, lt=2**63)
 
 
 def check(request: TrainRequest, catalogue: Catalogue) -> None:

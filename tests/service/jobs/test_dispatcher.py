@@ -13,9 +13,16 @@ class StandIn:
 
     def __init__(self):
         self.started, self.gone, self.abandoned, self.drained = [], [], [], False
+        self.reachable, self.without_room = True, []
+
+    def ready(self):
+        return self.reachable
 
     def start(self, job):
         self.started.append(job)
+
+    def waiting(self):
+        return self.without_room
 
     def ended(self):
         gone, self.gone = self.gone, []

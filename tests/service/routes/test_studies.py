@@ -65,6 +65,10 @@ def test_own_architectures(client, study, check_problem):
         {"trial": 0, "values": [1]},
         {"trial": 2**40, "values": [1]},
         {"trial": 1, "values": ["a"]},
+        {"trial": 1, "values": ["1"]},
+        {"trial": 1, "values": [True]},
+        {"trial": "1", "values": [1]},
+        {"trial": True, "values": [1]},
         {"trial": 1, "values": [1], "more": 1},
         {"trial": 1, "state": "running"},
         {"architecture": "a\x00b", "values": [1]},
@@ -85,7 +89,7 @@ def test_unknown_things(client, study, check_problem):
     for path in ("", "/trials", "/best", "/history"):
         check_problem(client.get(f"/v1/studies/{'0' * 16}{path}"), 404, "not-found")
     check_problem(ask(client, f"/v1/studies/{'0' * 16}"), 404, "not-found")
-    check_problem(client.post(f"{study}/tell", json={"trial": 5, "state": "failed"}), 404, "not-found")
+    check_problem(client.post(f"{study}/tell", json={"trial": 5, "state": "failed"}), 422, "unsolvable-problem")
     check_problem(client.get("/v1/studies/.."), 404, "no-such-path")
     found = check_problem(client.get("/v1/studies/UPPER"), 422, "invalid-request")
     assert found["errors"][0]["parameter"] == "study"

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from crlso.exceptions import ProblemError
 from crlso.spaces import get_space
 from service.store.rows import ConflictError, NotFoundError, Origin, ReusedKeyError, TokenError
 from service.store.studies import StudyStore
@@ -157,4 +158,9 @@ def test_what_is_deleted_is_gone(store, study):
         with pytest.raises(NotFoundError):
             call(study)
     with pytest.raises(NotFoundError):
+        store.tell(study, 1, "failed", None)
+
+
+def test_there_are_only_the_trials_that_were_asked_for(store, study):
+    with pytest.raises(ProblemError, match="no trial 1"):
         store.tell(study, 1, "failed", None)
