@@ -39,7 +39,8 @@ class Settings(BaseSettings):
     lease: float = Field(15.0, gt=0, description="seconds without a heartbeat after which a job's worker is given up")
     max_losses: int = Field(3, ge=1, description="workers that a job may lose before it has failed")
     ray_address: str | None = Field(
-        None, description="of a Ray cluster that carries out jobs: auto, HOST:PORT or ray://HOST:PORT; else processes"
+        None,
+        description="of a Ray cluster that carries out jobs: auto or HOST:PORT; processes of this machine otherwise",
     )
     ray_gpus: float = Field(0.0, ge=0, description="GPUs for each job worth one, on Ray; the others use the CPU there")
     wait: float = Field(
