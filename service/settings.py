@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     max_losses: int = Field(3, ge=1, description="workers that a job may lose before it has failed")
     ray_address: str | None = Field(
         None,
-        description="of a Ray cluster that carries out jobs: auto or HOST:PORT; processes of this machine otherwise",
+        description="of a Ray cluster that carries out jobs, auto or HOST:PORT; this machine if not set",
     )
     ray_gpus: float = Field(0.0, ge=0, description="GPUs for each job worth one, on Ray; the others use the CPU there")
     wait: float = Field(
