@@ -1,8 +1,9 @@
-"""The application: routes over a registry of models, with every error a problem."""
+"""The application: its parts, the routes over them, and what every request passes through."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -35,7 +36,7 @@ from service.schemas import OptimizeRequest, OptimizeResponse
 from service.security import Guard, SecurityHeaders
 from service.settings import Settings
 from service.solving import Solve, answer
-from service.store.database import Database
+from service.store.database import Database, StoreError
 from service.store.jobs import JobStore
 from service.store.keys import KeyStore
 from service.store.studies import StudyStore
@@ -43,6 +44,64 @@ from service.studies.desk import Desk
 from service.supernets import Scorer, Supernets, load_supernet
 from service.tracing import otlp, trace
 from service.workers import Workers
+
+_PAUSES = (0.5, 1, 2, 4, 8, 15, 30)  # seconds between attempts to reach the record when the service starts
+_log = logging.getLogger(__name__)
+
+
+class Parts:
+    """What the routes are made over.
+
+    Args:
+        settings: of this instance.
+        load: reads a bundle.
+        load_scorer: reads a folder of a supernet.
+    """
+
+    def __init__(
+        self, settings: Settings, load: Callable[[Path], Model], load_scorer: Callable[[Path], Scorer]
+    ) -> None:
+        self.registry = Registry(settings.models, load, settings.defaults)
+        self.supernets = Supernets(settings.supernets, load_scorer)
+        self.metrics, self.maps = Metrics(), Maps()
+        self.workers = Workers(settings.workers, settings.max_waiting, self.metrics.worked_on)
+        self.database = Database(settings.database)
+        self.jobs, self.keys = JobStore(self.database), KeyStore(self.database)
+        self.studies = StudyStore(self.database)
+        self.metrics.observe(self.registry, self.jobs)
+        self.desk = Desk(self.studies, self.workers)
+        self.dispatcher = Dispatcher(
+            self.jobs,
+            make_executor(settings),
+            slots=settings.slots,
+            lease=settings.lease,
+            max_losses=settings.max_losses,
+        )
+        self.closing = asyncio.Event()
+
+    async def open(self) -> None:
+        """Bring the record up to date, which may be away for a while, and see to the jobs.
+
+        Raises:
+            StoreError: it stays away.
+        """
+        for pause in _PAUSES:
+            try:
+                await asyncio.to_thread(self.database.migrate)
+                break
+            except StoreError as error:
+                _log.warning("the record cannot be reached, trying again in %g s: %s", pause, error)
+                await asyncio.sleep(pause)
+        else:
+            await asyncio.to_thread(self.database.migrate)
+        self.dispatcher.start()
+
+    async def close(self) -> None:
+        """End streams, put jobs back, and let go of everything."""
+        self.closing.set()
+        await asyncio.to_thread(self.dispatcher.close)
+        self.workers.close()
+        self.database.close()
 
 
 def create_app(
@@ -59,31 +118,13 @@ def create_app(
         solve: answers a problem with a model; deterministic, and safe to call from several threads.
         load_scorer: reads a folder of a supernet.
     """
-    registry, supernets = Registry(settings.models, load, settings.defaults), Supernets(settings.supernets, load_scorer)
-    metrics, maps = Metrics(), Maps()
-    workers = Workers(settings.workers, settings.max_waiting, metrics.worked_on)
-    database = Database(settings.database)
-    studies, jobs, keys = StudyStore(database), JobStore(database), KeyStore(database)
-    metrics.observe(registry, jobs)
-    desk = Desk(studies, workers)
-    dispatcher = Dispatcher(
-        jobs,
-        make_executor(settings),
-        slots=settings.slots,
-        lease=settings.lease,
-        max_losses=settings.max_losses,
-    )
-    closing = asyncio.Event()
+    parts = Parts(settings, load, load_scorer)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await asyncio.to_thread(database.migrate)
-        dispatcher.start()
+        await parts.open()
         yield
-        closing.set()
-        await asyncio.to_thread(dispatcher.close)
-        workers.close()
-        database.close()
+        await parts.close()
         finish_tracing()
 
     app = FastAPI(
@@ -95,21 +136,36 @@ def create_app(
         docs_url=None,  # both viewers load scripts from other hosts
         redoc_url=None,
     )
-    app.state.registry, app.state.closing = registry, closing
+    app.state.registry, app.state.closing = parts.registry, parts.closing
+    _add_routes(app, parts, settings, solve)
+    _add_guards(app, parts, settings)
+    finish_tracing = trace(app, otlp(settings.otlp_endpoint)) if settings.otlp_endpoint else lambda: None
+    problems.install(app)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    return app
+
+
+def _add_routes(app: FastAPI, parts: Parts, settings: Settings, solve: ascents.SolveAloud) -> None:
+    registry, supernets, jobs, keys = parts.registry, parts.supernets, parts.jobs, parts.keys
+    most, there = settings.max_jobs, Catalogue(registry, supernets)
 
     def solved(request: OptimizeRequest, solve: Solve = solve) -> OptimizeResponse:
-        return metrics.proposed(answer(request, registry, supernets, solve))
+        return parts.metrics.proposed(answer(request, registry, supernets, solve))
 
-    app.include_router(optimization.make_router(solved, workers, jobs, settings.wait, settings.max_jobs))
-    app.include_router(job_paths.make_router(jobs, Catalogue(registry, supernets), keys, settings.max_jobs, closing))
-    app.include_router(study_paths.make_router(studies, desk, keys, settings.wait))
-    app.include_router(ascents.make_router(solved, workers, maps, solve))
-    app.include_router(map_paths.make_router(registry, maps, workers))
-    app.include_router(files.make_router(registry, workers))
+    app.include_router(optimization.make_router(solved, parts.workers, jobs, settings.wait, most))
+    app.include_router(job_paths.make_router(jobs, there, keys, most, parts.closing))
+    app.include_router(study_paths.make_router(parts.studies, parts.desk, keys, settings.wait))
+    app.include_router(ascents.make_router(solved, parts.workers, parts.maps, solve))
+    app.include_router(map_paths.make_router(registry, parts.maps, parts.workers))
+    app.include_router(files.make_router(registry, parts.workers))
     app.include_router(model_paths.make_router(registry, keys, settings.max_upload_bytes))
     app.include_router(catalogue.make_router(registry, supernets))
-    app.include_router(health.make_router(registry, metrics, database.check))
+    app.include_router(health.make_router(registry, parts.metrics, parts.database.check))
     app.router.routes.extend(page.routes())
+
+
+def _add_guards(app: FastAPI, parts: Parts, settings: Settings) -> None:
+    """What every request passes through; the last one added comes first."""
     app.add_middleware(
         BodyLimit,
         max_bytes=settings.max_body_bytes,
@@ -118,18 +174,14 @@ def create_app(
     )
     app.add_middleware(
         Guard,
-        keys=keys if settings.keyed else None,
+        keys=parts.keys if settings.keyed else None,
         rate=settings.rate,
         burst=settings.burst,
         local=not settings.keyless,
     )
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(Measured, tell=metrics.requested)
+    app.add_middleware(Measured, tell=parts.metrics.requested)
     app.add_middleware(RequestId)
-    finish_tracing = trace(app, otlp(settings.otlp_endpoint)) if settings.otlp_endpoint else lambda: None
-    problems.install(app)
-    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
-    return app
 
 
 def _operation(route: APIRoute) -> str:

@@ -10,6 +10,7 @@ from schemathesis.checks import positive_data_acceptance
 from service.app import create_app
 from service.problems import KINDS
 from service.settings import Settings
+from service.store.database import Database, StoreError
 
 schemathesis.serializer.alias("application/zip", "application/octet-stream")
 
@@ -96,3 +97,19 @@ def test_links_lead_to_operations_that_exist(client):
     ]
     assert links
     assert all(link["parameters"].keys() <= known[link["operationId"]] for link in links)
+
+
+def test_a_record_that_is_away_at_the_start_is_waited_for(make_client, monkeypatch):
+    migrate, away = Database.migrate, [True, True]
+
+    def sometimes(database):
+        if away:
+            away.pop()
+            raise StoreError("away")
+        migrate(database)
+
+    monkeypatch.setattr(Database, "migrate", sometimes)
+    monkeypatch.setattr("service.app._PAUSES", (0.01, 0.01, 0.01))
+    with make_client() as client:
+        assert client.get("/v1/studies").status_code == 200
+    assert not away
