@@ -8,19 +8,20 @@ after the last epoch, in one run, on the same images.
     python benchmarks/supernet_search.py --dataset digits --folder runs --out docs/results/supernet_digits.json
 
 Every search and training has a folder of its own below `--folder` and goes on from there, so that a benchmark can be
-run in pieces.
+run in pieces. `--again` takes the searches of an earlier result as they are and trains what was chosen of them again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from time import process_time
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -40,6 +41,16 @@ from crlso.supernet.teachers import FOLDER, train_teacher
 NEAR = 0.05  # relative difference in params within which a random architecture is of a size
 KEPT = ("epoch", "accuracy", "params", "flops", "skips")  # of the record of an architecture, which is long
 CPU = torch.device("cpu")
+
+
+class Arm(NamedTuple):
+    """What is trained alone: an architecture, who found it in a search of which seed for which size, and how often."""
+
+    method: str
+    seed: int
+    size: int
+    architecture: str
+    training: int
 
 
 def search_once(
@@ -92,8 +103,55 @@ def draw_sized(space_name: str, dataset: str, width: int, params: int, count: in
     return found[:count]
 
 
-def main() -> None:
-    """Search, train alone, and print the table."""
+def nearest(searches: Sequence[dict[str, Any]], size: int, trainings: int) -> list[Arm]:
+    """Of each search the record nearest to a size, so many times."""
+    chosen = [(found, min(found["records"], key=lambda record: abs(record["params"] - size))) for found in searches]
+    return [
+        Arm(found["method"], found["seed"], size, record["architecture"], seed)
+        for found, record in chosen
+        for seed in range(trainings)
+    ]
+
+
+def chosen_before(outcomes: Sequence[dict[str, Any]], size: int) -> list[Arm]:
+    """The same, as an earlier run chose it; its random architectures are drawn anew, and are the same ones."""
+    return [
+        Arm(*(one[field] for field in Arm._fields))
+        for one in outcomes
+        if one["size"] == size and one["method"] != "random"
+    ]
+
+
+def search_all(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Every method with every seed."""
+    jobs = [
+        (args.folder / f"{method}-{seed}", args.preset, args.space, args.dataset, method, seed, args.set)
+        for method in args.methods
+        for seed in range(args.seeds)
+    ]
+    return list(run_each(search_once, jobs, args.processes))
+
+
+def train_all(args: argparse.Namespace, arms: Sequence[Arm]) -> list[dict[str, Any]]:
+    """What came of each alone."""
+    jobs = [
+        (
+            args.folder / "alone",
+            args.preset,
+            args.space,
+            args.dataset,
+            arm.architecture,
+            arm.training,
+            args.train_set,
+        )
+        for arm in arms
+    ]
+    results = run_each(train_once, jobs, args.processes)
+    return [{**arm._asdict(), **result} for arm, result in zip(arms, results, strict=True)]
+
+
+def read_arguments() -> argparse.Namespace:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="digits")
     parser.add_argument("--preset", default="small")
@@ -105,38 +163,27 @@ def main() -> None:
     parser.add_argument("--trainings", type=int, default=1, help="seeds with which each searched one is trained")
     parser.add_argument("--set", nargs="*", default=[], help="settings of all searches, as name=value")
     parser.add_argument("--train-set", nargs="*", default=[], help="settings of all trainings, as name=value")
+    parser.add_argument("--again", type=Path, help="a result of this benchmark, whose searches are taken as they are")
     parser.add_argument("--folder", type=Path, required=True, help="of all runs")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--plot", type=Path)
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Search, train alone, and print the table."""
+    args = read_arguments()
     os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the workers, whose libraries read it when they load
-    chosen = [(method, seed) for method in args.methods for seed in range(args.seeds)]
-    jobs = [
-        (args.folder / f"{method}-{seed}", args.preset, args.space, args.dataset, method, seed, args.set)
-        for method, seed in chosen
-    ]
-    searches = list(run_each(search_once, jobs, args.processes))
+    earlier = json.loads(args.again.read_text())["results"] if args.again else None
+    searches = earlier["searches"] if earlier else search_all(args)
     width = configure_training(args.preset, {"space": args.space, "arch": ""}, args.train_set).width
-    arms: list[tuple[str, int, int, str, int]] = []  # who, its seed, size, architecture, seed of the training
+    arms: list[Arm] = []
     for size in args.sizes:
-        for found in searches:
-            nearest = min(found["records"], key=lambda record: abs(record["params"] - size))
-            arms += [
-                (found["method"], found["seed"], size, nearest["architecture"], seed) for seed in range(args.trainings)
-            ]
+        arms += chosen_before(earlier["trainings"], size) if earlier else nearest(searches, size, args.trainings)
         drawn = draw_sized(args.space, args.dataset, width, size, args.random, size)
-        arms += [("random", number, size, arch.text, 0) for number, arch in enumerate(drawn)]
-    trainings = [
-        (args.folder / "alone", args.preset, args.space, args.dataset, text, seed, args.train_set)
-        for _, _, _, text, seed in arms
-    ]
-    outcomes = [
-        {"method": who, "seed": seed, "size": size, "training": training, "architecture": text, **result}
-        for (who, seed, size, text, training), result in zip(
-            arms, run_each(train_once, trainings, args.processes), strict=True
-        )
-    ]
+        arms += [Arm("random", number, size, arch.text, 0) for number, arch in enumerate(drawn)]
+    outcomes = train_all(args, arms)
     for found in searches:
         for rows in ("records", "front"):
             found[rows] = [{key: record[key] for key in KEPT} for record in found[rows]]

@@ -84,17 +84,25 @@ def places(width: int, cells: int) -> list[Place]:
 
 
 class DartsCell(nn.Module):
-    """Four nodes, each the sum of operations on earlier nodes; the output concatenates them."""
+    """Four nodes, each the sum of operations on earlier nodes, times factors; the output concatenates them."""
 
     coefficients: Tensor | None
 
-    def __init__(self, nodes: Nodes, place: Place, coefficients: Sequence[float] | None = None) -> None:
+    def __init__(
+        self,
+        nodes: Nodes,
+        place: Place,
+        coefficients: Sequence[float] | None = None,
+        *,
+        normalise_pools: bool = False,
+    ) -> None:
         """Lay out the operations.
 
         Args:
             nodes: the pairs of each.
             place: where the cell stands.
             coefficients: a factor for each pair, all nodes in a row; ones when left out.
+            normalise_pools: as for `build_operation`.
         """
         super().__init__()
         channels = place.channels
@@ -106,7 +114,9 @@ class DartsCell(nn.Module):
         self.numbers = [range(*pair) for pair in pairwise(ends)]  # of each node's pairs
         self.sources = [source for pairs in nodes for _, source in pairs]
         self.operations = nn.ModuleList(
-            build_operation(name, channels, place.stride(source)) for pairs in nodes for name, source in pairs
+            build_operation(name, channels, place.stride(source), normalise_pools=normalise_pools)
+            for pairs in nodes
+            for name, source in pairs
         )
         self.register_buffer("coefficients", None if coefficients is None else torch.tensor(coefficients))
 

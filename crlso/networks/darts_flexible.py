@@ -1,15 +1,19 @@
 """Networks of flexible cells [Rao2025]_: the stack of DARTS, each of whose cells has nodes of its own.
 
-Node v of a cell is the sum over its (operation, input) pairs
+Node v of a cell is the mean of its K_v (operation, input) pairs
 
-    n_v = Σ_k c_k o_k(n_{u_k}),                                                                                     (1)
+    n_v = Σ_k c_k o_k(n_{u_k}),    c_k = 1 / K_v,                                                                   (1)
 
-whose coefficients c_k are ones, or what the shrinking of a supernet left to each pair. Stem, reductions, drop-path and
-auxiliary classifier are those of `crlso.networks.darts`, and so is what the costs count; coefficients are not trained.
+or a sum with other coefficients, such as the weights with which a supernet mixed them. Pools are followed by batch
+normalisation without weights and biases. So a node is what it was in the supernet, whose weights sum to one, and its
+scale does not grow with the number of its pairs (docs/decisions/0008-nodes-are-means.md). Stem, reductions, drop-path
+and auxiliary classifier are those of `crlso.networks.darts`, and so is what the costs count; coefficients are not
+trained.
 
-Deviations: cells from which nothing reaches the result are built and counted, where the released code deletes them, so
-that the network of a DARTS genotype is the same here and there; `SearchSpace.canonical` leaves the lightest in their
-place. The number of cells is that of the architecture.
+Deviations: the released code adds pairs up when it trains alone, and has no normalisation behind pools there; its three
+operations are no pools. Cells from which nothing reaches the result are built and counted, where the released code
+deletes them, so that a DARTS genotype costs the same here and there; `SearchSpace.canonical` leaves the lightest in
+their place. The number of cells is that of the architecture.
 
 .. [Rao2025] X. Rao, B. Zhao, D. Liu. DNAD: Differentiable Neural Architecture Distillation. arXiv 2504.20080.
 """
@@ -52,7 +56,7 @@ class FlexibleNetwork(StackedCells):
             input_shape: (C, H, W) of one image.
             width: channels of the first cells.
             auxiliary: whether there is an auxiliary classifier.
-            coefficients: the c_k of (1); ones when left out.
+            coefficients: the c_k of (1); the mean's when left out.
 
         Raises:
             ArchitectureError: the architecture is of another space.
@@ -60,8 +64,11 @@ class FlexibleNetwork(StackedCells):
         """
         cells = cells_of(arch)
         stack = places(width, len(cells))
-        factors = [None] * len(cells) if coefficients is None else _flat(coefficients, cells)
-        made = (DartsCell(cell, place, c) for cell, place, c in zip(cells, stack, factors, strict=True))
+        factors = _flat(_means(cells) if coefficients is None else coefficients, cells)
+        made = (
+            DartsCell(cell, place, c, normalise_pools=True)
+            for cell, place, c in zip(cells, stack, factors, strict=True)
+        )
         super().__init__(stack, made, num_classes, input_shape, auxiliary=auxiliary)
 
 
@@ -87,6 +94,11 @@ def costs(arch: Architecture, num_classes: int, input_shape: tuple[int, int, int
     """Exact costs of the network without its auxiliary classifier."""
     cells = cells_of(arch)
     return stack_costs(cells, places(width, len(cells)), num_classes, input_shape)
+
+
+def _means(cells: tuple[Cell, ...]) -> Coefficients:
+    """Equal coefficients with the sum 1 for each node."""
+    return [[[1 / len(node)] * len(node) for node in cell] for cell in cells]
 
 
 def _flat(coefficients: Coefficients, cells: tuple[Cell, ...]) -> list[list[float]]:

@@ -5,7 +5,8 @@ modules. A further operation is one line in `_OPERATIONS`, and one in `_COSTS` i
 follow [Dong2020]_: convolutions are ReLU-Conv-BN, and the average pool divides by the pixels it covers, not by nine.
 Those of NAS-Bench-101 [Ying2019]_ are Conv-BN-ReLU. Those of DARTS [Liu2019]_ add separable convolutions, which apply
 ReLU, a convolution by channel, one by pixel and BN twice, dilated ones, which do so once and look at every second
-pixel, and a skip that reduces; pools have no BN, as in the networks that DARTS trains from scratch.
+pixel, and a skip that reduces; pools have no BN, as in the networks that DARTS trains from scratch, unless it is asked
+for, as in those that it searches in.
 
 Deviation: the reducing skip rounds odd image sizes up, as the other operations do; DARTS' own fails on them.
 
@@ -119,15 +120,24 @@ _COSTS: dict[str, Callable[[int, int, int, int], Costs]] = {
 }
 
 
-def build_operation(name: str, channels: int, stride: int = 1) -> nn.Module:
+def build_operation(name: str, channels: int, stride: int = 1, *, normalise_pools: bool = False) -> nn.Module:
     """A fresh operation on images of that many channels.
+
+    Args:
+        name: of the operation.
+        channels: of what it reads and gives.
+        stride: pixels that it moves on.
+        normalise_pools: whether batch normalisation without weights and biases follows if it is a pool.
 
     Raises:
         UnknownNameError: no operation has that name; the message lists the known ones.
     """
     if name not in _OPERATIONS:
         raise unknown("operation", name, _OPERATIONS)
-    return _OPERATIONS[name](channels, stride)
+    module = _OPERATIONS[name](channels, stride)
+    if normalise_pools and isinstance(module, nn.AvgPool2d | nn.MaxPool2d):
+        return nn.Sequential(module, nn.BatchNorm2d(channels, affine=False))
+    return module
 
 
 def operation_costs(name: str, channels: int, height: int, width: int, stride: int = 1) -> Costs:

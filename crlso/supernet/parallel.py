@@ -329,10 +329,7 @@ def build_parallel(name: str, channels: int, stride: int, sources: Sequence[int]
 
 def build_candidate(name: str, channels: int, stride: int = 1) -> nn.Module:
     """The stand-alone module that an instance equals: normalisation without affine parameters, one behind pools too."""
-    module = build_operation(name, channels, stride)
-    if _OTHER.get(name) is _Pool:
-        return nn.Sequential(module, nn.BatchNorm2d(channels, affine=False))
-    return without_affine(module)
+    return without_affine(build_operation(name, channels, stride, normalise_pools=True))
 
 
 def without_affine(module: nn.Module) -> nn.Module:

@@ -1,7 +1,7 @@
 """Whom a distilling search learns from: a network that someone trained, or one that is trained first.
 
 The teacher of DNAD [Rao2025]_ is what an earlier SNPS found. Who has none gets a plain one of as many cells: every node
-adds up separable convolutions of the cell's two inputs.
+is the mean of separable convolutions of the cell's two inputs.
 
 .. [Rao2025] X. Rao, B. Zhao, D. Liu. Differentiable neural architecture distillation. arXiv:2504.20080.
 """

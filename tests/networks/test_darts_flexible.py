@@ -45,15 +45,23 @@ def test_costs_are_what_torch_counts(seed, space, num_classes, input_shape, widt
     assert costs(arch, num_classes, input_shape, width=width) == counted
 
 
+def ones(arch):
+    return [[[1.0] * len(node) for node in cell] for cell in cells_of(arch)]
+
+
 @pytest.mark.parametrize("genotype", EMBEDDED, ids=lambda arch: f"{arch.text.count('none')} none")
-def test_a_genotype_has_the_network_that_it_has_in_darts(genotype):
-    """The same costs, and on copied weights the same numbers, in training too."""
+def test_a_genotype_has_the_costs_that_it_has_in_darts_and_as_a_sum_without_pools_its_network(genotype):
+    """On copied weights the same numbers, in training too."""
     arch = from_darts(genotype, FULL)
     assert costs(arch, 7, (3, 33, 20), width=6) == darts.costs(genotype, 7, (3, 33, 20), width=6, cells=5)
+    text = genotype.text.replace("max_pool_3x3", "sep_conv_3x3").replace("avg_pool_3x3", "dil_conv_5x5")
+    genotype = Darts().parse(text)
+    arch = from_darts(genotype, FULL)
     theirs = darts.DartsNetwork(genotype, 10, (3, 16, 16), width=4, cells=5)
-    ours = small(arch)
+    ours = small(arch, coefficients=ones(arch))
+    names = [name for name in ours.state_dict() if "coefficients" not in name]
     weights = theirs.state_dict().values()  # in the order of the pairs, of which none has no weights
-    ours.load_state_dict(dict(zip(ours.state_dict(), weights, strict=True)))
+    ours.load_state_dict(dict(zip(names, weights, strict=True)), strict=False)
     images = torch.randn(4, 3, 16, 16)
     with torch.no_grad():
         for a, b in zip(theirs(images), ours(images), strict=True):
@@ -67,12 +75,12 @@ def test_the_same_seed_gives_the_same_weights_here_and_in_darts():
     theirs = darts.build(genotype, 10, (3, 8, 8), width=4, cells=5)
     torch.manual_seed(0)
     ours = build(from_darts(genotype, FULL), 10, (3, 8, 8), width=4)
-    assert theirs.state_dict().keys() == ours.state_dict().keys()
+    assert dict(theirs.named_parameters()).keys() == dict(ours.named_parameters()).keys()
     assert all(torch.equal(a, b) for a, b in zip(theirs.parameters(), ours.parameters(), strict=True))
 
 
 @pytest.mark.parametrize("scaled", [False, True])
-def test_nodes_are_the_sums_of_their_pairs(scaled):
+def test_nodes_are_the_means_of_their_pairs_or_weighted_sums(scaled):
     """Equation (1), term by term."""
     rng = np.random.default_rng(2)
     cells = cells_of(ARCH)
@@ -86,19 +94,46 @@ def test_nodes_are_the_sums_of_their_pairs(scaled):
             operations = iter(module.operations)
             for node, node_factors in zip(cell, factors, strict=True):
                 terms = [next(operations)(values[source]) for _, source in node]
-                values.append(sum((c if scaled else 1.0) * term for c, term in zip(node_factors, terms, strict=True)))
+                means = [1 / len(node)] * len(node)
+                values.append(sum(c * x for c, x in zip(node_factors if scaled else means, terms, strict=True)))
             before_last, last = last, torch.cat(values[2:], dim=1)
         assert_close(network(images), network.head(last))
 
 
-def test_coefficients_of_one_change_nothing_and_are_not_trained():
-    network = small()
-    ones = small(coefficients=[[[1.0] * len(node) for node in cell] for cell in cells_of(ARCH)])
-    ones.load_state_dict(network.state_dict(), strict=False)
+def test_coefficients_are_kept_with_the_weights_and_not_trained():
+    """So that a network which was trained with others is not taken for this one."""
+    network, sums = small(), small(coefficients=ones(ARCH))
+    assert not any("coefficients" in name for name, _ in network.named_parameters())
     images = torch.randn(2, 3, 16, 16)
     with torch.no_grad():
-        assert torch.equal(ones.eval()(images), network.eval()(images))
-    assert {name for name, _ in ones.named_parameters()} == {name for name, _ in network.named_parameters()}
+        assert not torch.allclose(sums.eval()(images), network.eval()(images))
+        network.load_state_dict(sums.state_dict())
+        assert torch.equal(sums(images), network(images))
+
+
+@pytest.mark.parametrize("pairs", [1.0, 4.0, 14.0])
+def test_values_do_not_grow_with_the_number_of_pairs(pairs):
+    """What enters a node, skips aside, has a root mean square of at most 1, and a mean has that of its largest term."""
+    (arch,) = FULL.sample_sized(1, np.random.default_rng(0), pairs)
+    torch.manual_seed(0)
+    network, largest = small(arch), []
+    for cell in network.cells:
+        cell.register_forward_hook(lambda _module, _given, x: largest.append(x.square().mean(dim=(0, 2, 3)).max()))
+    with torch.no_grad():
+        network(torch.randn(16, 3, 16, 16))
+    assert len(largest) == 5
+    assert max(largest) <= 1 + 1e-5
+
+
+def test_a_pool_is_normalised_and_learns_nothing():
+    pools = [[("max_pool_3x3", 0), ("avg_pool_3x3", 1)]] * 4
+    cell = small(FULL.from_cells([pools] * 5)).cells[0]
+    x = 3 + torch.randn(16, 4, 16, 16)
+    for pool in cell.operations:
+        y = pool(x)
+        assert_close(y.mean(dim=(0, 2, 3)), torch.zeros(4), atol=1e-5, rtol=0)
+        assert_close(y.var(dim=(0, 2, 3), correction=0), torch.ones(4), atol=1e-3, rtol=0)
+        assert not list(pool.parameters())
 
 
 def test_coefficients_that_fit_no_pairs_are_refused_with_those_that_do():

@@ -7,6 +7,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from crlso.exceptions import ProblemError, UnknownNameError
+from crlso.networks.darts_flexible import FlexibleNetwork
+from crlso.spaces.darts_flexible import FlexibleDarts, cells_of
 from crlso.supernet.network import FlexibleSupernet, shrink_optimizer, slice_weights
 
 NAMES = ("max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_5x5")
@@ -91,6 +93,35 @@ def test_the_supernet_is_the_plain_network_of_its_slice(training, killed):
             for stacked, convolution in zip(operation.filters(), convolutions, strict=True):
                 expected = convolution.weight.grad.view(stacked.shape[1:])
                 assert_close(stacked.grad[row], expected)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("equal", [True, False])
+def test_the_network_trained_alone_is_the_function_that_the_supernet_was(training, equal):
+    """With the weights of its slice, and those of its pairs as coefficients; equal ones are what it has by itself."""
+    supernet = build().double()
+    kill_some(supernet)
+    supernet.train(training)
+    arch = FlexibleDarts("darts-flexible", 3).from_cells(supernet.kept())
+    kept, numbers = cells_of(arch), {triple: number for number, triple in enumerate(supernet.triples)}
+    mixed = [w.detach() for w in weights(supernet, dtype=torch.float64)]
+    coefficients = []
+    for cell, w in zip(kept, mixed, strict=True):
+        rows = [[numbers[n, source, name] for name, source in node] for n, node in enumerate(cell, start=2)]
+        for row in rows:
+            w[row] = 1 / len(row) if equal else w[row] / w[row].sum()
+        coefficients.append([w[row].tolist() for row in rows])
+    options = {} if equal else {"coefficients": coefficients}
+    alone = FlexibleNetwork(arch, 4, SHAPE, width=4, auxiliary=False, **options).double().train(training)
+    part = slice_weights(supernet, kept)
+    alone.stem.load_state_dict(part.stem.state_dict())
+    alone.head.load_state_dict(part.head.state_dict())
+    for cell, other in zip(alone.cells, part.cells, strict=True):
+        cell.preprocess.load_state_dict(other.preprocess.state_dict(), strict=False)
+        cell.operations.load_state_dict(nn.ModuleList(other.operations.values()).state_dict(), strict=False)
+    with torch.no_grad():
+        # coefficients are single
+        assert_close(alone(X.double()), supernet(X.double(), mixed), atol=1e-5, rtol=1e-5)
 
 
 def test_a_part_of_the_living_pairs_is_the_supernet_with_zero_weights():

@@ -24,7 +24,7 @@ def settings(**changes):
 
 
 @pytest.mark.parametrize("name", [*FAMILIES, *(f"{family}@5" for family in FAMILIES)])
-def test_the_plain_teacher_adds_separable_convolutions_of_both_inputs(name):
+def test_the_plain_teacher_averages_separable_convolutions_of_both_inputs(name):
     space = get_space(name)
     cells = cells_of(plain_teacher(space))
     assert len(cells) == space.cells
