@@ -39,7 +39,7 @@ def fuzz(service: Service, folder: Path, examples: int, seed: int) -> dict[str, 
     config.write_text(_CONFIG)
     command = [Path(sys.executable).with_name("schemathesis"), "--config-file", config, "run"]
     command += [f"{service.url}/openapi.json", "--checks", "all", "--max-examples", examples, "--seed", seed]
-    command += ["--report", "ndjson", "--report-ndjson-path", events, "--request-timeout", 60]
+    command += ["--report", "ndjson", "--report-ndjson-path", events, "--request-timeout", 60, "--workers", 8]
     command += ["--suppress-health-check", "all", "--max-redirects", 0]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120", "NO_COLOR": "1"}
     environment |= {"SCHEMATHESIS_HOOKS": "service_fuzz_hooks", "PYTHONPATH": str(Path(__file__).parent)}
