@@ -30,6 +30,10 @@ expected-statuses = ["2xx", "4xx", "503"]
 
 [checks.not_a_server_error]
 expected-statuses = ["2xx", "3xx", "4xx", "503"]
+
+[[operations]]  # events of a job go on as long as the job
+include-path = "/v1/jobs/{job}/events"
+request-timeout = 2
 """
 
 
