@@ -27,7 +27,9 @@ _ERRORS = problems.declare(
 )
 _MEDIA = {"onnx": ("model/onnx", "onnx"), "python": ("text/x-python", "py")}
 
-Text = Annotated[str, Query(max_length=65536, description="in the space's native notation")]
+Text = Annotated[
+    str, Query(max_length=20_000, description="in the space's native notation; longer ones do not fit a URL")
+]
 
 _SCRIPT = '''"""A network of {space}, as crlso proposed it: pip install crlso"""
 
