@@ -8,9 +8,9 @@ def where():
     return "local"
 
 
-def test_a_cancelled_job_ends_its_process_in_order(store, executor, dispatcher, submit, wait_for):
+def test_a_cancelled_job_ends_its_process_in_order(store, executor, dispatcher, submit, wait_for, wait_for_progress):
     job = submit(budget=5000)
-    wait_for(job, "running")
+    wait_for_progress(job)
     (worker,) = executor.workers
     store.cancel(job)
     assert wait_for(job).state == "cancelled"
