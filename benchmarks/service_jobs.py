@@ -24,8 +24,8 @@ from report import print_table, save
 from service_process import Service
 
 from crlso.client import Client, Job
+from service.store.jobs import TERMINAL
 
-TERMINAL = ("succeeded", "failed", "cancelled")
 JOBS: dict[str, dict[str, Any]] = {
     "train": {"space": "nasbench201", "dataset": "cifar10", "seed": 0},
     "supernet": {"method": "snps", "preset": "small", "set": ["epochs=12"], "seed": 0},

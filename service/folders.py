@@ -14,6 +14,8 @@ from crlso.exceptions import BundleError, unknown
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""Names that may be chosen for a folder: nothing else of the machine has one."""
 Stamp = tuple[tuple[str, int, int], ...]
 
 

@@ -83,6 +83,8 @@ _BY_ERROR = {
 }
 GUARDED = (UNAUTHENTICATED, FORBIDDEN, TOO_OFTEN, STORE)
 _OTHERS = (INVALID, UNSOLVABLE, INTERNAL, BUSY, STUDY_BUSY)
+BODY = (MALFORMED, TOO_SLOW, TOO_LARGE, NOT_JSON, INVALID)
+"""What may be wrong with the body of any request that has one."""
 KINDS = {kind.slug: kind for kind in (*_OF_FRAMEWORK, *_BY_ERROR.values(), *GUARDED, *_OTHERS)}
 
 

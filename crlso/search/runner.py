@@ -106,7 +106,7 @@ class Search:
             seed=strategy.seed,
             init=init,
             batch=batch,
-            candidates=_count(strategy),
+            candidates=count_candidates(strategy),
         )
         self._out = None if out is None else Path(out)
         self.history = History(plan, budget)
@@ -176,7 +176,7 @@ class Search:
             return "the budget is spent"
         if pool.classes is None:
             return "no new architecture was found"
-        return f"all {len(pool):,} classes of {_count(self.strategy):,} candidates are evaluated"
+        return f"all {len(pool):,} classes of {count_candidates(self.strategy):,} candidates are evaluated"
 
     def _save(self) -> None:
         self.history.seconds = time.perf_counter() - self._began
@@ -259,6 +259,7 @@ def check_free(out: Path, *, resume: bool, overwrite: bool) -> None:
         raise ProblemError(f"{out.parent} is not a directory: create it first")
 
 
-def _count(strategy: Strategy) -> int:
+def count_candidates(strategy: Strategy) -> int:
+    """How many architectures, twins apart, a strategy may ask for."""
     members = strategy.pool.members
     return strategy.space.size if members is None else len(members)

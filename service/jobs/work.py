@@ -68,7 +68,11 @@ def job_folder(settings: Settings, job: str) -> Path:
 
 
 def _attempt(job: Job, context: Context) -> dict[str, Any]:
-    """How the job ended, as `JobStore.finish` takes it; empty where it was told to stop."""
+    """How the job ended, as `JobStore.finish` takes it.
+
+    Raises:
+        StoppedError: it was told to stop.
+    """
     kind = KINDS[job.kind]
     try:
         return {"state": "succeeded", "result": kind.run(kind.request.model_validate(job.request), context)}

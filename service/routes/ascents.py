@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from jaxtyping import Float
 from torch import Tensor
@@ -21,15 +21,13 @@ from crlso.search.problem import Answer, Problem
 from service import problems
 from service.maps import Maps
 from service.routes.optimize import ERRORS
-from service.routes.parameters import Submitter
+from service.routes.parameters import NEEDS_JSON, UNBUFFERED, Submitter
 from service.schemas import OptimizeRequest, OptimizeResponse
 from service.solving import Solve
 from service.workers import Workers
 
 _SHOWN = 48  # starts whose ascents are told of: more crowd the map
 _EVENTS = 32  # times that they are told of
-
-_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 _EVENT = {
     "type": "object",
@@ -68,7 +66,7 @@ def make_router(
         maps: on which the ascent is told.
         solve: the solver.
     """
-    router = APIRouter(tags=["optimize"], responses=ERRORS, dependencies=[Depends(problems.require_json)])
+    router = APIRouter(tags=["optimize"], responses=ERRORS, dependencies=NEEDS_JSON)
 
     def climb(request: OptimizeRequest, tell: Callable[[str, str], None]) -> None:
         tell("answer", answer(request, _aloud(solve, maps, tell)).model_dump_json())
@@ -86,7 +84,7 @@ def make_router(
         first = await events.next()
         if first is None:
             await job  # raises what the request is refused for
-        return StreamingResponse(_written(first, events, job, http), media_type="text/event-stream", headers=_HEADERS)
+        return StreamingResponse(_written(first, events, job, http), media_type="text/event-stream", headers=UNBUFFERED)
 
     return router
 

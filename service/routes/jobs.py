@@ -7,22 +7,31 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from service import problems
 from service.jobs.kinds import KINDS
 from service.jobs.kinds.base import Catalogue
 from service.jobs.schemas import JobList, JobResult, JobSubmission, JobView, show_job
-from service.routes.parameters import Asker, Id, PageSize, PageToken, Reader, Submitter, created, links
+from service.routes.parameters import (
+    NEEDS_JSON,
+    UNBUFFERED,
+    Asker,
+    Id,
+    PageSize,
+    PageToken,
+    Reader,
+    Submitter,
+    created,
+    links,
+)
 from service.store.database import StoreError
 from service.store.jobs import TERMINAL, Event, JobStore, State
 from service.store.keys import KeyStore
 from service.strict import StrictRoute
 
-_JSON = [Depends(problems.require_json)]
 _OF_ONE = ("get", "post_cancel", "get_result", "get_log", "get_events")
-_BODY = (problems.MALFORMED, problems.TOO_SLOW, problems.TOO_LARGE, problems.NOT_JSON, problems.INVALID)
 _EVENT = {
     "type": "object",
     "description": "one event; `data` is JSON",
@@ -55,11 +64,11 @@ def make_router(store: JobStore, catalogue: Catalogue, log: KeyStore, most: int,
     @router.post(
         "",
         status_code=202,
-        dependencies=_JSON,
+        dependencies=NEEDS_JSON,
         responses={
             202: {"links": links("job", *_OF_ONE)},
             **problems.declare(
-                *_BODY, problems.UNKNOWN_NAME, problems.UNSOLVABLE, problems.REUSED_KEY, problems.CONFLICT
+                *problems.BODY, problems.UNKNOWN_NAME, problems.UNSOLVABLE, problems.REUSED_KEY, problems.CONFLICT
             ),
         },
     )
@@ -142,8 +151,7 @@ def make_router(store: JobStore, catalogue: Catalogue, log: KeyStore, most: int,
             return over or closing.is_set() or await request.is_disconnected()
 
         stream = _stream(first, last_event_id, news, last)
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+        return StreamingResponse(stream, media_type="text/event-stream", headers=UNBUFFERED)
 
     return router
 

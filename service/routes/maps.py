@@ -16,6 +16,7 @@ from service import problems
 from service.map_schemas import DrawnArchitecture, KnownList, ModelMap, Order
 from service.maps import Map, Maps
 from service.registry import Registry
+from service.routes.parameters import PageSize
 from service.store.rows import TokenError
 from service.workers import Workers
 
@@ -52,7 +53,7 @@ def make_router(registry: Registry, maps: Maps, workers: Workers) -> APIRouter:
     async def list_architectures(
         name: str,
         order: Annotated[Order, Query(description="best first, costs from the least")] = "predicted",
-        page_size: Annotated[int, Query(ge=1, le=200)] = 50,
+        page_size: PageSize = 50,
         page_token: Annotated[str | None, Query(description="`next_page_token` of the page before")] = None,
     ) -> KnownList:
         """What the model knows, without drawings; what has no value in that order comes last."""

@@ -16,6 +16,7 @@ from fastapi import Path as InPath
 from crlso.exceptions import BundleError
 from crlso.latent.bundle import FILES
 from service import problems
+from service.folders import NAME
 from service.registry import NotBundleError, Registry
 from service.routes.catalogue import model_card
 from service.routes.parameters import Admin
@@ -23,7 +24,7 @@ from service.schemas import ModelCard
 from service.store.keys import KeyStore
 from service.store.rows import ConflictError
 
-Name = Annotated[str, InPath(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="of the model")]
+Name = Annotated[str, InPath(pattern=NAME, description="of the model")]
 _ZIP = "application/zip"
 
 

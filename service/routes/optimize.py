@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Header, Request, Response
 from starlette.background import BackgroundTask
 
 from service import problems
 from service.jobs.schemas import JobView, show_job
-from service.routes.parameters import Asker
+from service.routes.parameters import NEEDS_JSON, Asker
 from service.schemas import OptimizeRequest, OptimizeResponse
 from service.store.jobs import JobStore
 from service.strict import StrictRoute
@@ -23,12 +23,8 @@ Answer = Callable[[OptimizeRequest], OptimizeResponse]
 _LONGEST = 60.0  # seconds that a client may wish to wait
 
 ERRORS = problems.declare(
-    problems.MALFORMED,
+    *problems.BODY,
     problems.UNKNOWN_NAME,
-    problems.TOO_SLOW,
-    problems.TOO_LARGE,
-    problems.NOT_JSON,
-    problems.INVALID,
     problems.ARCHITECTURE,
     problems.UNSOLVABLE,
     problems.NO_MODEL,
@@ -55,7 +51,7 @@ def make_router(answer: Answer, workers: Workers, jobs: JobStore, wait: float, m
     router = APIRouter(
         tags=["optimize"],
         responses=ERRORS,
-        dependencies=[Depends(problems.require_json)],
+        dependencies=NEEDS_JSON,
         route_class=StrictRoute,
     )
 

@@ -16,8 +16,6 @@ FOLDER = Path(__file__).parent.parent / "ui"
 HEADERS = {
     # Own files only, and no script or style inside the document: nothing that an answer holds can ever run.
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",  # asks by ETag, so that a new version shows at once
 }
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Query, Response
 
+from service.problems import require_json
 from service.security import Caller, requires
 from service.store.rows import Origin
 
@@ -15,6 +16,9 @@ PageToken = Annotated[
     str | None, Query(max_length=200, pattern="^[A-Za-z0-9_-]+$", description="`next_page_token` of the page before")
 ]
 
+NEEDS_JSON = [Depends(require_json)]
+UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+"""Headers of a stream, which a proxy must pass on as it comes."""
 _PLURALS = {"study": "studies", "job": "jobs"}
 
 Reader = Annotated[Caller, Depends(requires("read"))]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from service import problems
-from service.routes.parameters import Asker, Id, PageSize, PageToken, Reader, Submitter, created, links
+from service.routes.parameters import NEEDS_JSON, Asker, Id, PageSize, PageToken, Reader, Submitter, created, links
 from service.store.keys import KeyStore
 from service.store.studies import State, StudyStore
 from service.strict import StrictRoute
@@ -27,9 +27,7 @@ from service.studies.schemas import (
     show_trial,
 )
 
-_JSON = [Depends(problems.require_json)]
 _OF_ONE = ("get", "delete", "post_ask", "post_tell", "get_trials", "get_best", "get_history")
-_BODY = (problems.MALFORMED, problems.TOO_SLOW, problems.TOO_LARGE, problems.NOT_JSON, problems.INVALID)
 
 
 def make_router(store: StudyStore, desk: Desk, log: KeyStore, wait: float) -> APIRouter:
@@ -49,10 +47,10 @@ def make_router(store: StudyStore, desk: Desk, log: KeyStore, wait: float) -> AP
     @router.post(
         "",
         status_code=201,
-        dependencies=_JSON,
+        dependencies=NEEDS_JSON,
         responses={
             201: {"links": links("study", *_OF_ONE)},
-            **problems.declare(*_BODY, problems.UNKNOWN_NAME, problems.UNSOLVABLE, problems.REUSED_KEY),
+            **problems.declare(*problems.BODY, problems.UNKNOWN_NAME, problems.UNSOLVABLE, problems.REUSED_KEY),
         },
     )
     def create_study(request: StudyRequest, origin: Asker, response: Response) -> StudyView:
@@ -86,8 +84,10 @@ def make_router(store: StudyStore, desk: Desk, log: KeyStore, wait: float) -> AP
 
     @router.post(
         "/{study}/ask",
-        dependencies=_JSON,
-        responses=problems.declare(*_BODY, problems.NOT_FOUND, problems.UNSOLVABLE, problems.BUSY, problems.STUDY_BUSY),
+        dependencies=NEEDS_JSON,
+        responses=problems.declare(
+            *problems.BODY, problems.NOT_FOUND, problems.UNSOLVABLE, problems.BUSY, problems.STUDY_BUSY
+        ),
     )
     async def ask(study: Id, request: AskRequest, _: Submitter) -> Asked:
         """Architectures to train.
@@ -100,9 +100,9 @@ def make_router(store: StudyStore, desk: Desk, log: KeyStore, wait: float) -> AP
 
     @router.post(
         "/{study}/tell",
-        dependencies=_JSON,
+        dependencies=NEEDS_JSON,
         responses=problems.declare(
-            *_BODY, problems.NOT_FOUND, problems.UNSOLVABLE, problems.ARCHITECTURE, problems.CONFLICT
+            *problems.BODY, problems.NOT_FOUND, problems.UNSOLVABLE, problems.ARCHITECTURE, problems.CONFLICT
         ),
     )
     def tell(study: Id, request: TellRequest, _: Submitter) -> TrialView:

@@ -114,6 +114,15 @@ class StudyStore:
         with self._database.reading() as connection:
             return _study(connection, _found(connection, study))
 
+    def plan(self, study: str) -> dict[str, Any]:
+        """What was asked for when a study was made, without counting its trials.
+
+        Raises:
+            NotFoundError: there is no such study.
+        """
+        with self._database.reading() as connection:
+            return dict(_found(connection, study).plan)
+
     def page(self, size: int, token: str | None = None) -> Page[Study]:
         """Studies, newest first."""
         with self._database.reading() as connection:
@@ -163,9 +172,7 @@ class StudyStore:
         """
         with self._database.writing() as connection:
             _locked(connection, study)
-            of_study = trials.c.study == study
-            known = set(connection.scalars(select(trials.c.key).where(of_study)))
-            if len(known) != after:
+            if _count(connection, study) != after:
                 return False
             rows = [
                 {"study": study, "number": after + row, "architecture": arch.text, "key": _key(arch)}
@@ -208,7 +215,7 @@ class StudyStore:
             if row is None:
                 if isinstance(trial, int):
                     raise ProblemError(f"the study has no trial {trial}: ask for one, or tell an architecture")
-                last = connection.scalar(select(func.count()).where(trials.c.study == study)) or 0
+                last = _count(connection, study)
                 fresh = {"study": study, "number": last + 1, "key": _key(trial), "created": time.time()}
                 connection.execute(insert(trials).values(architecture=trial.text, **fresh, **known))
                 number = last + 1
@@ -244,6 +251,10 @@ class StudyStore:
 
 def _at(study: str, number: int) -> tuple[Any, Any]:
     return trials.c.study == study, trials.c.number == number
+
+
+def _count(connection: Connection, study: str) -> int:
+    return connection.scalar(select(func.count()).where(trials.c.study == study)) or 0
 
 
 def _key(arch: Architecture) -> str:

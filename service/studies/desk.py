@@ -20,7 +20,7 @@ from crlso.exceptions import ProblemError
 from crlso.search.history import Asked, History, Plan
 from crlso.search.limits import allowed
 from crlso.search.registry import make_strategy
-from crlso.search.runner import question
+from crlso.search.runner import count_candidates, question
 from crlso.search.strategy import Strategy
 from crlso.spaces import get_space
 from service.registry import known_space
@@ -148,7 +148,6 @@ class Desk:
         """
         plan, record = self._plan(study), self._store.record(study)
         strategy = self._strategies.get(study) or self._make(plan)
-        members = strategy.pool.members
         searched = Plan(
             space=strategy.space.name,
             table=None,
@@ -161,7 +160,7 @@ class Desk:
             seed=strategy.seed,
             init=plan.init,
             batch=plan.batch,
-            candidates=strategy.space.size if members is None else len(members),
+            candidates=count_candidates(strategy),
         )
         history = History(searched, plan.budget or record.trials)
         for trial in record.told:
@@ -170,7 +169,7 @@ class Desk:
         return history, record.told
 
     def _plan(self, study: str) -> StudyPlan:
-        return StudyPlan.model_validate(self._store.get(study).plan)
+        return StudyPlan.model_validate(self._store.plan(study))
 
     def _keep(self, study: str, strategy: Strategy) -> None:
         with self._lock:

@@ -11,13 +11,12 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from crlso.exceptions import ProblemError, unknown
-from service.folders import Folders
+from service.folders import NAME, Folders
 from service.jobs.context import Context
 from service.registry import Registry
 from service.supernets import Supernets
 
-FolderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-"""Names a folder of a directory of the service's, and nothing else of the machine."""
+FolderName = Annotated[str, StringConstraints(pattern=NAME)]
 Setting = Annotated[str, StringConstraints(max_length=200)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 

@@ -18,7 +18,12 @@ def test_migrations_make_the_schema(database):
 
 
 def test_migrating_again_changes_nothing(database):
+    with database.writing() as connection:
+        connection.execute(text("INSERT INTO audit (time, owner, action, target) VALUES (0, 'a', 'b', 'c')"))
     database.migrate()
+    with database.reading() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert connection.scalar(text("SELECT count(*) FROM audit")) == 1
 
 
 def migrate(url):
