@@ -126,28 +126,35 @@ class Watch:
             "service CPU ms/answer": 1e3 * cpu / good,
             "client CPU ms/answer": 1e3 * own / good,
             "free cores": (idle + cpu + own) / seconds,
-            "service MB": self.service.memory_info().rss / 2**20,
+            "service MB": memory(self.service),
         }
 
     def _seconds(self) -> float:
-        times = self.service.cpu_times()
-        return float(times.user + times.system)
+        return float(sum(sum(process.cpu_times()[:2]) for process in family(self.service)))
+
+
+def family(service: psutil.Process) -> list[psutil.Process]:
+    """The service and the processes that it has started."""
+    return [service, *service.children(recursive=True)]
+
+
+def memory(service: psutil.Process) -> float:
+    """MB that the service occupies, what its processes share counted once."""
+    return float(sum(process.memory_full_info().pss for process in family(service)) / 2**20)
 
 
 def endure(load: Load, service: psutil.Process, requests: int) -> dict[str, Any]:
     """Memory after every thousand requests."""
     load.ask(CLIENTS, lambda answered: answered < WARM_UP, BRIEF)
-    memory = [service.memory_info().rss / 2**20]
+    megabytes = [memory(service)]
     watch, every = Watch(service), Tally()
     for thousand in range(1, 1 + max(1, requests // 1000)):
         tally = load.ask(CLIENTS, lambda answered: answered < min(1000, requests), BRIEF)
         for kept, new in ((every.times, tally.times), (every.statuses, tally.statuses), (every.silent, tally.silent)):
             kept.extend(new)
-        memory.append(service.memory_info().rss / 2**20)
-        print(f"{thousand},000 requests: {memory[-1]:.1f} MB", file=sys.stderr, flush=True)
-        if not memory[-1]:
-            raise RuntimeError(f"the service has died: {Counter(map(str, tally.statuses))}")
-    return watch.read(every) | {"MB by thousand": memory, "growth %": 100 * (memory[-1] / memory[0] - 1)}
+        megabytes.append(memory(service))
+        print(f"{thousand},000 requests: {megabytes[-1]:.1f} MB", file=sys.stderr, flush=True)
+    return watch.read(every) | {"MB by thousand": megabytes, "growth %": 100 * (megabytes[-1] / megabytes[0] - 1)}
 
 
 def sustain(load: Load, service: psutil.Process, clients: int, seconds: float, pause: float = 0.0) -> dict[str, Any]:

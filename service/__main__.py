@@ -17,6 +17,7 @@ from service import logs
 from service.app import create_app
 from service.commands import read_settings
 from service.registry import Registry
+from service.solvers import Solvers
 from service.store.database import SettingError
 
 _UVICORN: dict[str, Any] = {
@@ -63,7 +64,7 @@ def main() -> None:
     settings = read_settings()
     logs.configure(as_json=settings.log_json)
     try:
-        app = create_app(settings)
+        app = create_app(settings, solvers=Solvers(settings))
     except SettingError as error:
         typer.echo(f"CRLSO_DATABASE_URL: {error}", err=True)
         sys.exit(2)

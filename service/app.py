@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -32,10 +32,11 @@ from service.routes import maps as map_paths
 from service.routes import models as model_paths
 from service.routes import optimize as optimization
 from service.routes import studies as study_paths
-from service.schemas import OptimizeRequest, OptimizeResponse
+from service.schemas import OptimizeRequest
 from service.security import Guard, SecurityHeaders
 from service.settings import Settings
-from service.solving import Solve, answer
+from service.solvers import Solvers
+from service.solving import Solve, Solved, answer, seal
 from service.store.database import Database, StoreError
 from service.store.jobs import JobStore
 from service.store.keys import KeyStore
@@ -47,6 +48,7 @@ from service.workers import Workers
 
 _PAUSES = (0.5, 1, 2, 4, 8, 15, 30)  # seconds between attempts to reach the record when the service starts
 _log = logging.getLogger(__name__)
+P = ParamSpec("P")
 
 
 class Parts:
@@ -56,11 +58,17 @@ class Parts:
         settings: of this instance.
         load: reads a bundle.
         load_scorer: reads a folder of a supernet.
+        solvers: answer in processes of their own.
     """
 
     def __init__(
-        self, settings: Settings, load: Callable[[Path], Model], load_scorer: Callable[[Path], Scorer]
+        self,
+        settings: Settings,
+        load: Callable[[Path], Model],
+        load_scorer: Callable[[Path], Scorer],
+        solvers: Solvers | None,
     ) -> None:
+        self.solvers = solvers
         self.registry = Registry(settings.models, load, settings.defaults)
         self.supernets = Supernets(settings.supernets, load_scorer)
         self.metrics, self.maps = Metrics(), Maps()
@@ -95,12 +103,16 @@ class Parts:
         else:
             await asyncio.to_thread(self.database.migrate)
         self.dispatcher.start()
+        if self.solvers is not None:
+            self.solvers.start()
 
     async def close(self) -> None:
         """End streams, put jobs back, and let go of everything."""
         self.closing.set()
         await asyncio.to_thread(self.dispatcher.close)
         self.workers.close()
+        if self.solvers is not None:
+            self.solvers.close()
         self.database.close()
 
 
@@ -109,6 +121,7 @@ def create_app(
     load: Callable[[Path], Model] = load_bundle,
     solve: ascents.SolveAloud = optimize,
     load_scorer: Callable[[Path], Scorer] = load_supernet,
+    solvers: Solvers | None = None,
 ) -> FastAPI:
     """Make the application.
 
@@ -117,8 +130,9 @@ def create_app(
         load: reads a bundle.
         solve: answers a problem with a model; deterministic, and safe to call from several threads.
         load_scorer: reads a folder of a supernet.
+        solvers: answer in place of `solve` where nobody looks on; started and closed with the application.
     """
-    parts = Parts(settings, load, load_scorer)
+    parts = Parts(settings, load, load_scorer, solvers)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -149,13 +163,17 @@ def _add_routes(app: FastAPI, parts: Parts, settings: Settings, solve: ascents.S
     registry, supernets, jobs, keys = parts.registry, parts.supernets, parts.jobs, parts.keys
     most, there = settings.max_jobs, Catalogue(registry, supernets)
 
-    def solved(request: OptimizeRequest, solve: Solve = solve) -> OptimizeResponse:
-        return parts.metrics.proposed(answer(request, registry, supernets, solve))
+    def solved_here(request: OptimizeRequest, solve: Solve = solve) -> Solved:
+        return seal(answer(request, registry, supernets, solve))
 
+    def counted(solved: Callable[P, Solved]) -> Callable[P, bytes]:
+        return lambda *args, **kwargs: parts.metrics.proposed(solved(*args, **kwargs))
+
+    solved = counted(parts.solvers or solved_here)
     app.include_router(optimization.make_router(solved, parts.workers, jobs, settings.wait, most))
     app.include_router(job_paths.make_router(jobs, there, keys, most, parts.closing))
     app.include_router(study_paths.make_router(parts.studies, parts.desk, keys, settings.wait))
-    app.include_router(ascents.make_router(solved, parts.workers, parts.maps, solve))
+    app.include_router(ascents.make_router(counted(solved_here), parts.workers, parts.maps, solve))
     app.include_router(map_paths.make_router(registry, parts.maps, parts.workers))
     app.include_router(files.make_router(registry, parts.workers))
     app.include_router(model_paths.make_router(registry, keys, settings.max_upload_bytes))

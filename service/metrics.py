@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.logs import log_request
 from service.registry import Registry
-from service.schemas import OptimizeResponse
+from service.solving import Solved
 from service.store.database import StoreError
 from service.store.jobs import JobStore
 
@@ -62,12 +62,12 @@ class Metrics:
         """Report the state of models, jobs and accelerators whenever somebody reads."""
         self._registry.register(_State(registry, jobs))
 
-    def proposed(self, answer: OptimizeResponse) -> OptimizeResponse:
-        """Count what an answer proposes."""
-        for proposal in answer.proposals:
-            self._proposals.labels("no" if proposal.measured is None else "yes").inc()
-            self._gap.labels(answer.model).observe(abs(proposal.at_latent.value - proposal.predicted.mean))
-        return answer
+    def proposed(self, solved: Solved) -> bytes:
+        """Count what an answer proposes, which is then to be sent."""
+        for measured, gap in zip(solved.measured, solved.gaps, strict=True):
+            self._proposals.labels("yes" if measured else "no").inc()
+            self._gap.labels(solved.model).observe(gap)
+        return solved.body
 
     def worked_on(self, waited: float, took: float) -> None:
         """Note what work waited for a thread and took in it, in seconds."""

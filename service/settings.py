@@ -56,8 +56,14 @@ class Settings(BaseSettings):
         (), description="JSON list of models that answer where a space has several and a request names none"
     )
     body_seconds: float = Field(20.0, gt=0, description="request bodies that take longer to come are answered 408")
-    workers: int = Field(os.cpu_count() or 1, ge=1, description="optimisations that run at the same time")
-    max_waiting: int = Field(32, ge=0, description="optimisations that may wait for a worker; more are answered 503")
+    workers: int = Field(
+        os.cpu_count() or 1,
+        ge=1,
+        description="optimisations at the same time, each in a process of some 80 MB once needed",
+    )
+    max_waiting: int = Field(
+        32, ge=0, description="optimisations that may wait for such a process; more are answered 503"
+    )
 
     def environment(self) -> dict[str, str]:
         """What a process needs to have the same settings."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
 
 from crlso.exceptions import ProblemError
 from crlso.latent.model import Model
@@ -14,6 +15,22 @@ from service.schemas import OneShot, OptimizeRequest, OptimizeResponse, ScoredPr
 from service.supernets import Scorer, Supernets
 
 Solve = Callable[[Model, Problem], Answer]
+
+
+class Solved(NamedTuple):
+    """An answer as it goes out, and what is counted of it.
+
+    Attributes:
+        body: the response as JSON.
+        model: that answered.
+        measured: of every proposal, whether the table knows it.
+        gaps: |f(z) - f(encode(decode(z)))| of every proposal, in the metric's unit.
+    """
+
+    body: bytes
+    model: str
+    measured: tuple[bool, ...]
+    gaps: tuple[float, ...]
 
 
 def answer(request: OptimizeRequest, registry: Registry, supernets: Supernets, solve: Solve) -> OptimizeResponse:
@@ -36,6 +53,17 @@ def answer(request: OptimizeRequest, registry: Registry, supernets: Supernets, s
         unit=model.metric.unit,
         evaluator=request.evaluator,
         evaluator_digest=None if scorer is None else scorer.digest,
+    )
+
+
+def seal(response: OptimizeResponse) -> Solved:
+    """Write a response down."""
+    proposals = response.proposals
+    return Solved(
+        body=response.model_dump_json().encode(),
+        model=response.model,
+        measured=tuple(proposal.measured is not None for proposal in proposals),
+        gaps=tuple(abs(proposal.at_latent.value - proposal.predicted.mean) for proposal in proposals),
     )
 
 

@@ -11,8 +11,9 @@ import logging
 from multiprocessing import get_context
 from typing import Any
 
-from service.executors.ray_cluster import Processes, end_with_parent
+from service.executors.ray_cluster import Processes
 from service.jobs.kinds import KINDS
+from service.processes import end_with_parent
 from service.settings import Settings
 from service.store.jobs import Job
 

@@ -7,10 +7,8 @@ say goes to the record, which is all that the server and its workers share besid
 from __future__ import annotations
 
 import logging
-import os
 import time
 from dataclasses import dataclass
-from multiprocessing import parent_process
 from multiprocessing.managers import BaseManager
 from threading import Thread
 from typing import Any
@@ -147,17 +145,3 @@ class Processes(BaseManager):
 
 
 Processes.register("Cluster", Cluster)
-
-
-def end_with_parent() -> None:
-    """Have this process end with the service and not before it, which is still to drain it."""
-    os.setsid()  # what a terminal sends to the service's group is the service's business
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    parent = parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(0)
-
-    Thread(target=watch, name="watching the service", daemon=True).start()

@@ -22,7 +22,7 @@ from service import problems
 from service.maps import Maps
 from service.routes.optimize import ERRORS
 from service.routes.parameters import NEEDS_JSON, UNBUFFERED, Submitter
-from service.schemas import OptimizeRequest, OptimizeResponse
+from service.schemas import OptimizeRequest
 from service.solving import Solve
 from service.workers import Workers
 
@@ -56,12 +56,12 @@ class SolveAloud(Protocol):
 
 
 def make_router(
-    answer: Callable[[OptimizeRequest, Solve], OptimizeResponse], workers: Workers, maps: Maps, solve: SolveAloud
+    answer: Callable[[OptimizeRequest, Solve], bytes], workers: Workers, maps: Maps, solve: SolveAloud
 ) -> APIRouter:
     """The one operation.
 
     Args:
-        answer: to a request, by a solver.
+        answer: to a request, by a solver, as JSON.
         workers: threads in which that is done.
         maps: on which the ascent is told.
         solve: the solver.
@@ -69,7 +69,7 @@ def make_router(
     router = APIRouter(tags=["optimize"], responses=ERRORS, dependencies=NEEDS_JSON)
 
     def climb(request: OptimizeRequest, tell: Callable[[str, str], None]) -> None:
-        tell("answer", answer(request, _aloud(solve, maps, tell)).model_dump_json())
+        tell("answer", answer(request, _aloud(solve, maps, tell)).decode())
 
     @router.post("/v1/optimize/stream", response_class=StreamingResponse, responses=_STREAM)
     async def optimize_aloud(request: OptimizeRequest, http: Request, _: Submitter) -> StreamingResponse:

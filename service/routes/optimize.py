@@ -19,7 +19,7 @@ from service.store.jobs import JobStore
 from service.strict import StrictRoute
 from service.workers import Workers
 
-Answer = Callable[[OptimizeRequest], OptimizeResponse]
+Answer = Callable[[OptimizeRequest], bytes]
 _LONGEST = 60.0  # seconds that a client may wish to wait
 
 ERRORS = problems.declare(
@@ -42,8 +42,8 @@ def make_router(answer: Answer, workers: Workers, jobs: JobStore, wait: float, m
     """The operation at its short and its versioned path.
 
     Args:
-        answer: solves a request; may take long.
-        workers: threads in which that is done.
+        answer: to a request, as JSON; may take long.
+        workers: threads in which it is waited for.
         jobs: take over what nobody waits for.
         wait: seconds that a client waits unless it wishes otherwise.
         most: living jobs that a caller may have.
@@ -54,9 +54,6 @@ def make_router(answer: Answer, workers: Workers, jobs: JobStore, wait: float, m
         dependencies=NEEDS_JSON,
         route_class=StrictRoute,
     )
-
-    def solve(request: OptimizeRequest) -> bytes:
-        return answer(request).model_dump_json().encode()
 
     def queue(request: OptimizeRequest, origin: Asker) -> JobView:
         asked = request.model_dump(mode="json") | {"kind": "optimize"}
@@ -79,7 +76,7 @@ def make_router(answer: Answer, workers: Workers, jobs: JobStore, wait: float, m
         patience, applied = _preference(prefer, wait)
         if patience == 0.0:
             return _later(await asyncio.to_thread(queue, request, origin), applied)
-        work = workers.submit(solve, request)
+        work = workers.submit(answer, request)
         solving, gone = asyncio.wrap_future(work), asyncio.ensure_future(_gone(http))
         either: set[asyncio.Future[Any]] = {solving, gone}
         done, _ = await asyncio.wait(either, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
