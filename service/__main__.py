@@ -50,12 +50,11 @@ class Server(uvicorn.Server):
             typer.echo(self._registry.explain_absence(faults))
             return
         host, port = self.servers[0].sockets[0].getsockname()[:2]
+        at = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         body = json.dumps({"space": next(iter(models.values())).space.name, "model": next(iter(models)), "seed": 0})
         key = " -H 'Authorization: Bearer KEY'" if self._keyed else ""
-        typer.echo(
-            "Make a key (crlso service keys create) and ask for architectures:" if key else "Ask for architectures:"
-        )
-        typer.echo(f"  curl -s http://{host}:{port}/optimize{key} -H 'Content-Type: application/json' -d '{body}'")
+        typer.echo(f"Look at {at}/ or ask for architectures{', with a key (crlso service keys create)' if key else ''}:")
+        typer.echo(f"  curl -s {at}/optimize{key} -H 'Content-Type: application/json' -d '{body}'")
 
 
 def main() -> None:

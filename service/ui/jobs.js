@@ -10,17 +10,17 @@ const EVERY = 3000; // milliseconds
 
 export class Jobs {
   constructor() {
-    Object.assign(this, { place: byId("jobs"), form: byId("run-new"), pages: 1, kind: "", state: "" });
-    this.form.addEventListener("submit", (event) => {
+    Object.assign(this, { place: byId("jobs"), forms: byId("job-forms"), pages: 1, kind: "", state: "" });
+    this.forms.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#start();
+      this.#start(event.target);
     });
   }
 
   /** Shows one job, or the list of all. */
   show(id) {
     this.hide();
-    this.form.hidden = Boolean(id);
+    this.forms.hidden = Boolean(id);
     if (id) this.stop = showJob(this.place, id);
     else this.#list();
   }
@@ -60,7 +60,7 @@ export class Jobs {
       const { items, more } = await pages(`/v1/jobs?${query}`, this.pages);
       if (body === this.body) this.#fill(items, more);
     } catch (error) {
-      this.form.hidden = Boolean(error.status);
+      this.forms.hidden = Boolean(error.status);
       body.replaceChildren(failure(new Error(absent(error, "jobs"))));
       if (error.status < 500) return; // asking again would not change it
     }
@@ -85,16 +85,19 @@ export class Jobs {
     this.#look();
   }
 
-  /** Starts a supernet run and shows it. */
-  async #start() {
-    say(byId("run-new-error"), null);
-    const { epochs, seed, ...words } = Object.fromEntries(new FormData(this.form));
+  /** Starts a job of the form's kind and shows it; what was left open is the service's choice. */
+  async #start(form) {
+    const error = form.querySelector(".error");
+    say(error, null);
+    const { epochs, ...request } = Object.fromEntries([...new FormData(form)].filter(([, text]) => text !== ""));
+    for (const name of ["seed", "labels"]) if (name in request) request[name] = Number(request[name]);
     const set = epochs ? [`epochs=${epochs}`] : [];
     try {
-      const job = await post("/v1/jobs", { kind: "supernet", ...words, seed: Number(seed), set }, once());
+      // form.dataset would be the field of that name
+      const job = await post("/v1/jobs", { kind: form.getAttribute("data-kind"), ...request, set }, once());
       location.hash = `#/jobs/${encodeURIComponent(job.id)}`;
-    } catch (error) {
-      say(byId("run-new-error"), error.message);
+    } catch (refused) {
+      say(error, refused.message);
     }
   }
 

@@ -347,7 +347,7 @@ def test_a_supernet_run_is_started_by_the_form(visitor, served):
     page.fill("#run-new [name=epochs]", "7")
     page.fill("#run-new [name=images]", "pets")
     page.click("#run-new button[type=submit]")
-    page.wait_for_selector("#run-new-error:has-text('no images')")
+    page.wait_for_selector("#run-new .error:has-text('no images')")
     page.fill("#run-new [name=images]", "digits")
     page.click("#run-new button[type=submit]")
     page.wait_for_selector("#jobs h2:has-text('supernet: mine')")
@@ -359,6 +359,16 @@ def test_a_supernet_run_is_started_by_the_form(visitor, served):
         "set": ["epochs=7"],
     }
     visitor.forgive("422")
+
+
+def test_a_training_is_started_by_the_form_with_what_was_filled_in(visitor, served):
+    page = visitor.open("/#/jobs", ready="#jobs tbody tr")
+    page.fill("#train-new [name=name]", "few")
+    page.fill("#train-new [name=labels]", "300")
+    page.click("#train-new button[type=submit]")
+    page.wait_for_selector("#jobs h2:has-text('train: few')")
+    asked = {"kind": "train", "name": "few", "space": "nasbench201", "dataset": "cifar10", "labels": 300, "seed": 0}
+    assert list(served.fake.jobs.values())[-1]["request"] == asked | {"set": []}
 
 
 def test_a_running_job_is_cancelled_where_it_is_shown(visitor, served):
@@ -391,6 +401,18 @@ def test_the_services_own_studies_and_jobs_are_shown(visitor, whole):
     page.wait_for_selector("#jobs .badge.succeeded", timeout=90_000)
     page.click("summary:has-text('Result')")
     assert "proposals" in page.inner_text("pre[aria-label=Result]")
+
+    page.click("nav >> text=Jobs")
+    page.fill("#train-new [name=name]", "few")
+    page.fill("#train-new [name=dataset]", "mnist")
+    page.click("#train-new button[type=submit]")
+    page.wait_for_selector("#train-new .error:has-text('cifar100')")
+    page.fill("#train-new [name=dataset]", "cifar10")
+    page.click("#train-new button[type=submit]")
+    page.wait_for_selector("#jobs h2:has-text('train: few')")
+    page.click("button:has-text('Cancel')")
+    page.wait_for_selector("#jobs .badge.cancelled")
+    visitor.forgive("404")
 
 
 def send(page, service, path, body):
