@@ -53,7 +53,8 @@ class Server(uvicorn.Server):
         at = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         body = json.dumps({"space": next(iter(models.values())).space.name, "model": next(iter(models)), "seed": 0})
         key = " -H 'Authorization: Bearer KEY'" if self._keyed else ""
-        typer.echo(f"Look at {at}/ or ask for architectures{', with a key (crlso service keys create)' if key else ''}:")
+        how = ", with a key (crlso service keys create)" if key else ""
+        typer.echo(f"Look at {at}/ or ask for architectures{how}:")
         typer.echo(f"  curl -s {at}/optimize{key} -H 'Content-Type: application/json' -d '{body}'")
 
 

@@ -7,6 +7,7 @@ more is there in half a second; the first comes with the service, others when th
 
 from __future__ import annotations
 
+import gc
 import logging
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -83,6 +84,7 @@ class _Solver:
 
     @classmethod
     def begin(cls, settings: Settings) -> None:
+        gc.freeze()  # what was imported stays shared: looking for garbage among it would write to its memory
         end_with_parent()
         torch.set_num_threads(1)  # as threads of the service do it
         threadpool_limits(1, "blas")

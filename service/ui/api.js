@@ -22,6 +22,7 @@ export const key = {
 export const once = () => ({ "Idempotency-Key": crypto.getRandomValues(new Uint32Array(4)).join("-") });
 
 export const get = async (path) => (await send("GET", path)).json();
+export const text = async (path) => (await send("GET", path)).text();
 export const post = async (path, body, headers) => (await send("POST", path, { body, headers })).json();
 
 /** Events of a GET, or of a POST with a body: {id, event, data}, data as JSON. */

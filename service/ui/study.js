@@ -1,10 +1,12 @@
-// One study: what it asks, how its best value grew, and its trials. Looked at again every few seconds.
+// One study: what it asks, how its best value grew, a turn of one's own, and its trials. Looked at again every few
+// seconds.
 
 import { get } from "./api.js";
 import { dot, frame, line, span } from "./chart.js";
 import { el, failure, figures, responsive } from "./dom.js";
 import { exact, moment, value } from "./format.js";
 import { absent, badge, pages, table } from "./lists.js";
+import { turn } from "./turn.js";
 
 const EVERY = 4000; // milliseconds
 const PAGES = 20; // of trials
@@ -13,12 +15,15 @@ const HEIGHT = 240;
 /** Fills a place with the study until the function that it returns is called. */
 export function showStudy(place, id) {
   const path = `/v1/studies/${encodeURIComponent(id)}`;
+  const [above, below] = [el("div"), el("div")]; // between them is what a look must not take the focus from
   let [timer, before, stopped] = [null, "", false];
   async function look() {
+    clearTimeout(timer);
     try {
       const [study, { items }] = await Promise.all([get(path), pages(`${path}/trials?page_size=200`, PAGES)]);
       const now = JSON.stringify([study, items]);
-      if (!stopped && now !== before) render(place, study, items);
+      if (!stopped && now !== before) render(above, below, study, items);
+      if (!stopped && !before) place.replaceChildren(back(), above, turn(study, look), below);
       before = now;
     } catch (error) {
       if (!stopped && !before) place.replaceChildren(back(), failure(new Error(absent(error, "such study"))));
@@ -34,7 +39,7 @@ export function showStudy(place, id) {
 
 const back = () => el("p", {}, el("a", { href: "#/studies" }, "← All studies"));
 
-function render(place, study, trials) {
+function render(above, below, study, trials) {
   const told = trials.filter(({ state }) => state === "done").sort((a, b) => a.number - b.number);
   const newest = trials.toSorted((a, b) => b.number - a.number);
   const [metric] = study.metrics;
@@ -44,10 +49,9 @@ function render(place, study, trials) {
   const curve = el("div", { class: "plot" });
   const inside = el("div", {}, curve);
   responsive(curve, (width) => curve.replaceChildren(history(told, metric, better, width)));
-  const parts = [back(), el("div", { class: "panel" }, heading(study), facts(study, best, metric))];
-  if (told.length) parts.push(el("div", { class: "panel" }, el("h3", {}, `Best ${metric.name} so far`), inside));
-  parts.push(el("div", { class: "panel" }, el("h3", {}, "Trials"), trialTable(newest, study)));
-  place.replaceChildren(...parts);
+  above.replaceChildren(el("div", { class: "panel" }, heading(study), facts(study, best, metric)));
+  if (told.length) above.append(el("div", { class: "panel" }, el("h3", {}, `Best ${metric.name} so far`), inside));
+  below.replaceChildren(el("div", { class: "panel" }, el("h3", {}, "Trials"), trialTable(newest, study)));
 }
 
 const heading = (study) => el("h2", {}, study.name || study.id);
@@ -83,7 +87,7 @@ function history(told, metric, better, width) {
 }
 
 function trialTable(trials, study) {
-  if (!trials.length) return el("p", { class: "hint" }, "Nobody has asked yet: POST /v1/studies/ID/ask.");
+  if (!trials.length) return el("p", { class: "hint" }, "Nobody has asked yet.");
   const heads = ["Trial", "State", ...study.metrics.map(({ name }) => name), "Client", "Finished", "Architecture"];
   const rows = trials.map((trial) => [
     String(trial.number),

@@ -383,7 +383,7 @@ def test_a_failed_job_says_why(visitor):
     page.wait_for_selector("#jobs .error:has-text('no metric')")
 
 
-def test_the_services_own_studies_and_jobs_are_shown(visitor, whole):
+def test_the_services_own_studies_and_jobs_are_shown(whole, visitor):  # in this order, so that the page closes first
     page = visitor.open("/#/studies", ready="#study-new [name=space] option", service=whole)
     page.fill("#study-new [name=name]", "real")
     page.select_option("#study-new [name=strategy]", "random")
@@ -394,6 +394,21 @@ def test_the_services_own_studies_and_jobs_are_shown(visitor, whole):
     send(page, whole, f"{path}/tell", {"trial": trial["number"], "values": [93.5]})
     page.wait_for_selector("#studies .chart[aria-label*='the best is 93.50']")
     assert page.inner_text("#studies tbody .badge.done") == "done"
+
+    page.click("#turn button:has-text('Ask')")
+    page.wait_for_selector("#turn svg.drawing text")
+    notation = page.inner_text("#turn code")
+    page.reload()
+    page.click("#turn button:has-text('Ask')")  # the same tab, which has not told yet
+    page.wait_for_selector(f"#turn code:text-is('{notation}')")
+    page.fill("#turn input", "94.25")
+    page.click("#turn button[type=submit]")
+    page.wait_for_selector("#turn >> text=Trial 2 is told.")
+    page.wait_for_selector("#studies .chart[aria-label*='the best is 94.25']")
+    page.click("#turn button:has-text('Ask')")
+    page.click("#turn button:has-text('It failed')")
+    page.wait_for_selector("#studies tbody .badge.failed")
+    assert notation in page.inner_text("#studies tbody tr:has(.badge.done) >> nth=0")
 
     job = send(page, whole, "/v1/jobs", {"kind": "optimize", "num_starts": 8, "num_steps": 5})
     page.click("nav >> text=Jobs")
