@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import psutil
 from report import print_table, save
+from service_process import memory
 
 REQUEST = {"num_architectures": 8, "num_starts": 64, "num_steps": 100}
 LIMITED = {**REQUEST, "constraints": [{"metric": "params", "max": 400_000}]}
@@ -114,7 +115,7 @@ def main() -> None:
             results[name] = {"p50": np.median(times), "p99": np.quantile(times, 0.99), "max": max(times)}
             if name == "plain":
                 first = answers[:WARM_UP]
-        results["service memory MB"] = process.memory_info().rss / 2**20
+        results["service memory MB"] = memory(process)
     with running(args.models) as (connection, _):
         _, again = measure(connection, args.model, REQUEST, WARM_UP)
     results["identical after a restart"] = again == first

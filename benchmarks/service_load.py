@@ -34,6 +34,7 @@ import numpy as np
 import psutil
 from optimize_latency import REQUEST, running
 from report import print_table, save
+from service_process import family, memory
 
 CLIENTS, CROWD = 16, 64
 BRIEF = REQUEST | {"num_steps": 20}  # for the endurance, which is about memory
@@ -131,16 +132,6 @@ class Watch:
 
     def _seconds(self) -> float:
         return float(sum(sum(process.cpu_times()[:2]) for process in family(self.service)))
-
-
-def family(service: psutil.Process) -> list[psutil.Process]:
-    """The service and the processes that it has started."""
-    return [service, *service.children(recursive=True)]
-
-
-def memory(service: psutil.Process) -> float:
-    """MB that the service occupies, what its processes share counted once."""
-    return float(sum(process.memory_full_info().pss for process in family(service)) / 2**20)
 
 
 def endure(load: Load, service: psutil.Process, requests: int) -> dict[str, Any]:

@@ -10,6 +10,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+import psutil
+
 
 class Service:
     """`python -m service` at a port that stays the same when it is started again.
@@ -56,3 +58,13 @@ class Service:
         """End it as an operator does; its exit code."""
         self.process.terminate()
         return self.process.wait(60)
+
+
+def family(service: psutil.Process) -> list[psutil.Process]:
+    """A service and the processes that it has started."""
+    return [service, *service.children(recursive=True)]
+
+
+def memory(service: psutil.Process) -> float:
+    """MB that they occupy, what they share counted once."""
+    return float(sum(process.memory_full_info().pss for process in family(service)) / 2**20)

@@ -7,13 +7,14 @@ and log-variance of a normal posterior.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from scipy.stats import chi
+from scipy.special import gammaincinv
 from torch import Tensor, nn
 
 from crlso.architecture import Graph, Schema
@@ -166,4 +167,5 @@ def latent_ball(config: LatentConfig) -> Ball:
     """The ball in which a configuration's latents lie."""
     if config.objective == "volume-matched":
         return Ball(config.latent, (config.latent + 2) ** 0.5)
-    return Ball(config.latent, float(chi(config.latent).ppf(_NORMAL_MASS)), prior="normal")
+    radius = math.sqrt(2 * gammaincinv(config.latent / 2, _NORMAL_MASS))  # of which chi is the distribution
+    return Ball(config.latent, radius, prior="normal")

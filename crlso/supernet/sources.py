@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch.nn.functional import interpolate
 
 from crlso.exceptions import DataError, TableError
@@ -80,6 +78,9 @@ def _resized(images: Images, size: int | None) -> Images:
 
 def _digits() -> Images:
     """The values 0 to 16 become 0 to 240; a mirrored digit is another or none."""
+    from sklearn.datasets import load_digits  # slow to import, and other images do without
+    from sklearn.model_selection import train_test_split
+
     x, y = load_digits(return_X_y=True)
     x = (x * 15).astype(np.uint8).reshape(-1, 1, 8, 8)
     x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=_DIGITS_TEST, random_state=_SEED, stratify=y)

@@ -91,7 +91,7 @@ class Cluster:
             .remote(environment, job.id, job.attempt, gpus)
         )
         begun = actor.__ray_ready__.remote()
-        self._workers[actor.end.options(name=name).remote()] = Worker(job, actor, begun)
+        self._workers[actor.end.options(name=name).remote(begun)] = Worker(job, actor, begun)
 
     def waiting(self) -> list[Job]:
         """Jobs whose actors the cluster has had no room for so far."""

@@ -54,8 +54,11 @@ class Attempt:
         time.sleep(_LEAVING)
         os._exit(0)  # nobody has asked when it is over
 
-    def end(self) -> None:
-        """Return when the attempt is over, or rather end the process."""
+    def end(self, _begun: Any) -> None:
+        """Return when the attempt is over, or rather end the process.
+
+        What the call waits for keeps it from running beside another, which would leave its own title to the process.
+        """
         self._over.wait()
         ray.actor.exit_actor()
 
