@@ -14,7 +14,7 @@ from crlso.networks import has_networks
 from crlso.networks.export import export
 from crlso.spaces import SearchSpace, get_space, space_names
 from service import problems
-from service.registry import Registry
+from service.registry import Registry, known_space
 from service.workers import Workers
 
 _ERRORS = problems.declare(
@@ -98,11 +98,9 @@ def _written(arch: Architecture, form: str, classes: int, shape: tuple[int, int,
 
 
 def _space(registry: Registry, name: str) -> SearchSpace:
-    """A space by name; nobody outside may have the service read a file."""
+    """A space by name."""
     registry.check()  # models bring the spaces that users have described
-    if name not in space_names():
-        raise unknown("space", name, space_names())
-    return get_space(name)
+    return get_space(known_space(name))
 
 
 def _file(description: str, *media: str) -> dict[int | str, dict[str, Any]]:

@@ -1,5 +1,6 @@
 import importlib.util
 
+import numpy as np
 import pytest
 import torch
 
@@ -36,6 +37,14 @@ def test_scripts_of_other_spaces_are_programs_that_hold_the_notation(client, nam
     found = {}
     exec(response.text.split("def build")[0].replace("import crlso\n", ""), found)
     assert found["ARCHITECTURE"] == card["example"]
+
+
+def test_a_flexible_space_of_another_depth_is_drawn_and_built_like_the_usual_one(client):
+    arch = get_space("darts-flexible@3").sample(1, np.random.default_rng(0))[0]
+    drawing = client.get("/v1/spaces/darts-flexible@3/drawing", params={"architecture": arch.text})
+    assert drawing.text == get_space("darts-flexible@3").draw(arch)
+    query = {"architecture": arch.text, "format": "python"}
+    assert "get_space('darts-flexible@3')" in client.get("/v1/spaces/darts-flexible@3/export", params=query).text
 
 
 def test_onnx_is_a_file_or_the_name_of_what_is_missing(client, check_problem):
