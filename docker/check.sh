@@ -18,6 +18,7 @@ say() { printf '[%3d s] %s\n' "$SECONDS" "$*"; }
 for tool in buildah debootstrap; do
     command -v "$tool" >/dev/null || skip "there is no $tool (apt-get install buildah debootstrap)"
 done
+unshare --mount mount -t tmpfs crlso-check /mnt 2>/dev/null || skip "it may not mount file systems here"
 # Wheels are collected by this machine's Python, so the base must have the same.
 case "$(python3 -c 'import sys; print(*sys.version_info[:2], sep=".")')" in
     3.11) suite=bookworm ;;

@@ -25,7 +25,10 @@ export function span(values, air = 0.05) {
   return [low - room, high + room];
 }
 
-/** Axes of a chart: `svg` to draw into, `x` and `y` from values to pixels, and the pixel of the lower axis. */
+/**
+ * Axes of a chart, the lower one of whole numbers: `svg` to draw into, `x` and `y` from values to pixels, and the pixel
+ * of the lower axis.
+ */
 export function frame({ width, height, x, y, xName, yName, label }) {
   const box = { viewBox: `0 0 ${width} ${height}`, width, height };
   const svg = svgEl("svg", { class: "chart", role: "img", "aria-label": label, ...box });
@@ -35,7 +38,7 @@ export function frame({ width, height, x, y, xName, yName, label }) {
     svg.append(svgEl("line", { class: "rule", x1: EDGE.left, x2: width - EDGE.right, y1: up(tick), y2: up(tick) }));
     svg.append(svgEl("text", { x: EDGE.left - 8, y: up(tick), dy: "0.35em", "text-anchor": "end" }, count(tick)));
   }
-  for (const tick of ticks(x, Math.max(4, Math.floor(width / 90)))) {
+  for (const tick of ticks(x, Math.max(4, Math.floor(width / 90))).filter(Number.isInteger)) {
     const at = { x: across(tick), y: height - EDGE.bottom + 16 };
     svg.append(svgEl("text", { ...at, "text-anchor": "middle" }, count(tick)));
   }

@@ -15,7 +15,7 @@ const HEIGHT = 240;
 /** Fills a place with the study until the function that it returns is called. */
 export function showStudy(place, id) {
   const path = `/v1/studies/${encodeURIComponent(id)}`;
-  const [above, below] = [el("div"), el("div")]; // between them is what a look must not take the focus from
+  const [above, below] = [el("div", { class: "stack" }), el("div")]; // a look takes no focus from what is between
   let [timer, before, stopped] = [null, "", false];
   async function look() {
     clearTimeout(timer);
