@@ -20,9 +20,10 @@ from service.registry import Registry
 from service.solvers import Solvers
 from service.store.database import SettingError
 
-_UVICORN: dict[str, Any] = {
+UVICORN: dict[str, Any] = {
     "timeout_keep_alive": 75,  # seconds: unused connections outlive those of the proxies that would use them again
     "timeout_graceful_shutdown": 30,  # seconds that requests under way have when the service is told to end
+    "h11_max_incomplete_event_size": 2**18,  # bytes of a head, in which an architecture of any letters is to fit
     "log_config": None,
     "access_log": False,  # the application writes its own, with request ids
 }
@@ -68,7 +69,7 @@ def main() -> None:
     except SettingError as error:
         typer.echo(f"CRLSO_DATABASE_URL: {error}", err=True)
         sys.exit(2)
-    config = uvicorn.Config(app, host=settings.host, port=settings.port, **_UVICORN)
+    config = uvicorn.Config(app, host=settings.host, port=settings.port, **UVICORN)
     Server(config, app, keyed=settings.keyed).run()
 
 

@@ -1,18 +1,21 @@
 """What `python -m service` says before and while it listens."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import threading
 import time
+from http.client import HTTPConnection
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
 import uvicorn
 
-from service.__main__ import Server, main
+from service.__main__ import UVICORN, Server, main
 from service.app import create_app
 from service.settings import Settings
 
@@ -24,7 +27,7 @@ def serve(models, stand_in):
 
     def start():
         app = create_app(Settings(models=models, data=models.parent / "data"), load=stand_in.load, solve=stand_in.solve)
-        server = Server(uvicorn.Config(app, port=0, log_level="error"), app)
+        server = Server(uvicorn.Config(app, port=0, **UVICORN), app)
         thread = threading.Thread(target=server.run)
         thread.start()
         running.append((server, thread))
@@ -57,6 +60,15 @@ def test_prints_a_request_that_is_answered(serve, add, capsys):
     response = httpx2.post(url, headers={name: value}, content=body)
     assert response.status_code == 200
     assert response.json()["model"] == "alpha"
+
+
+def test_the_longest_notation_of_the_widest_letters_fits_a_request(serve, capsys):
+    serve()
+    connection = HTTPConnection(re.search(r"http://([\d.:]+)", printed(capsys))[1])  # httpx2 makes no URL as long
+    connection.request("GET", f"/v1/spaces/nasbench201/drawing?{urlencode({'architecture': chr(0x1F989) * 20_000})}")
+    response = connection.getresponse()
+    assert (response.status, response.headers["content-type"]) == (422, "application/problem+json")
+    connection.close()
 
 
 def test_says_how_to_get_a_model_when_there_is_none(serve, models, capsys):
