@@ -101,6 +101,8 @@ def main() -> None:
     for run in failed:
         print(run["summary"], file=sys.stderr)
     faults = log.count("Traceback")
+    for fault in log.split("Traceback")[1:]:
+        print("Traceback", fault[:3000], file=sys.stderr)
     cases = sum(run["cases"] for run in runs)
     result = {"cases": cases, "failed_runs": len(failed), "tracebacks": faults, "seconds": time.perf_counter() - began}
     if args.out:

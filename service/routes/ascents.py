@@ -68,8 +68,12 @@ def make_router(
     """
     router = APIRouter(tags=["optimize"], responses=ERRORS, dependencies=NEEDS_JSON)
 
-    def climb(request: OptimizeRequest, tell: Callable[[str, str], None]) -> None:
-        tell("answer", answer(request, _aloud(solve, maps, tell)).decode())
+    def climb(request: OptimizeRequest, tell: Callable[[str, str], None]) -> CrlsoError | None:
+        try:
+            tell("answer", answer(request, _aloud(solve, maps, tell)).decode())
+        except CrlsoError as error:
+            return error  # no fault of the service, not even where the client has left and hears no more of it
+        return None
 
     @router.post("/v1/optimize/stream", response_class=StreamingResponse, responses=_STREAM)
     async def optimize_aloud(request: OptimizeRequest, http: Request, _: Submitter) -> StreamingResponse:
@@ -82,8 +86,8 @@ def make_router(
         job = asyncio.ensure_future(workers.run(climb, request, events.tell))
         job.add_done_callback(events.end)
         first = await events.next()
-        if first is None:
-            await job  # raises what the request is refused for
+        if first is None and (refusal := await job) is not None:
+            raise refusal
         return StreamingResponse(_written(first, events, job, http), media_type="text/event-stream", headers=UNBUFFERED)
 
     return router
@@ -120,7 +124,7 @@ class _Events:
     def tell(self, kind: str, data: str) -> None:
         self._loop.call_soon_threadsafe(self._queue.put_nowait, (kind, data))
 
-    def end(self, _: asyncio.Future[None]) -> None:
+    def end(self, _: asyncio.Future[CrlsoError | None]) -> None:
         self._queue.put_nowait(None)
 
     async def next(self) -> tuple[str, str] | None:
@@ -128,15 +132,13 @@ class _Events:
 
 
 async def _written(
-    event: tuple[str, str] | None, events: _Events, job: asyncio.Future[None], http: Request
+    event: tuple[str, str] | None, events: _Events, job: asyncio.Future[CrlsoError | None], http: Request
 ) -> AsyncIterator[str]:
     while event is not None:
         yield f"event: {event[0]}\ndata: {event[1]}\n\n"
         event = await events.next()
-    try:
-        await job
-    except CrlsoError as error:
-        content = bytes((await problems.refused(http, error)).body).decode()
+    if (refusal := await job) is not None:
+        content = bytes((await problems.refused(http, refusal)).body).decode()
         yield f"event: problem\ndata: {content}\n\n"
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -38,6 +38,7 @@ def test_what_is_certain_gains_the_difference_of_hypervolumes(case):
     np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 2**31 - 1), st.integers(2, 3))
 def test_what_is_uncertain_gains_the_mean_over_draws(seed, objectives):
     rng = np.random.default_rng(seed)

@@ -176,9 +176,9 @@ def real(bundle, tmp_path_factory):
 
 @pytest.fixture
 def post_messages():
-    """Posts to /optimize what a coroutine function gives as messages; the messages that came back, head first."""
+    """Posts to a path what a coroutine function gives as messages; the messages that came back, head first."""
 
-    def post(client, receive):
+    def post(client, receive, path="/optimize"):
         sent = []
 
         async def send(message):
@@ -188,8 +188,8 @@ def post_messages():
         scope = {
             "type": "http",
             "method": "POST",
-            "path": "/optimize",
-            "raw_path": b"/optimize",
+            "path": path,
+            "raw_path": path.encode(),
             "query_string": b"",
             "headers": headers,
             "client": ("127.0.0.1", 1),

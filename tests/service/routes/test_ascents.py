@@ -1,9 +1,12 @@
+import gc
 import json
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import numpy as np
+import torch
 
+from crlso.exceptions import ProblemError
 from crlso.latent.atlas import Atlas
 
 STREAM = "/v1/optimize/stream"
@@ -69,6 +72,29 @@ def test_what_is_only_found_out_on_the_way_ends_the_stream(real):
     found = events(real.post(STREAM, json=body))
     assert (found[0][0], found[-1][0]) == ("path", "problem")
     assert (found[-1][1]["status"], found[-1][1]["type"]) == (422, "/problems/unsolvable-problem")
+
+
+def test_a_refusal_that_nobody_hears_any_more_is_no_fault(make_client, post_messages, caplog):
+    left, refused = Event(), Event()
+
+    def refuse(model, problem, progress):
+        progress(0, torch.zeros(problem.num_starts, 8))
+        assert left.wait(20)
+        refused.set()
+        raise ProblemError("no architecture keeps all limits")
+
+    messages = [{"type": "http.request", "body": b"{}", "more_body": False}, {"type": "http.disconnect"}]
+
+    async def receive():
+        return messages.pop(0)
+
+    with make_client(solve=refuse) as client:
+        post_messages(client, receive, STREAM)
+        left.set()
+        assert refused.wait(20)
+        client.get("/health/live")  # by when its end has reached the event loop
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 def test_a_busy_service_refuses_the_stream(make_client, stand_in, check_problem):
