@@ -21,6 +21,13 @@ def cache_folder(tmp_path_factory):
         yield
 
 
+@pytest.fixture
+def interpreted(monkeypatch):
+    """BoTorch does without the kernel that it would compile for 20 seconds on a machine that has not done so before."""
+    acquisition = pytest.importorskip("botorch.acquisition.multi_objective.logei", reason="pip install 'crlso[bench]'")
+    monkeypatch.setattr(acquisition, "_load_attempted", True, raising=False)
+
+
 @pytest.fixture(scope="session")
 def accuracy():
     """A made-up benchmark of NAS-Bench-201: what operations are worth, by place; twins have the same value."""

@@ -17,6 +17,7 @@ from crlso.search.peers.qnehvi import Qnehvi
 from crlso.search.peers.random import Random
 from crlso.search.warp import Warp
 
+pytestmark = pytest.mark.usefixtures("interpreted")
 SPACE = get_space("nasbench201")
 
 
