@@ -18,14 +18,10 @@ from typing import ClassVar
 import torch
 from threadpoolctl import threadpool_limits
 
-from crlso.latent.bundle import load_bundle
-from crlso.search.ascent import optimize
 from service.processes import end_with_parent
-from service.registry import Registry
 from service.schemas import OptimizeRequest
 from service.settings import Settings
-from service.solving import Solved, answer, seal
-from service.supernets import Supernets, load_supernet
+from service.solving import Answerer, Solved, seal
 from service.workers import BusyError
 
 _ATTEMPTS = 2  # at a request whose process was killed, for lack of memory perhaps
@@ -79,8 +75,7 @@ class Solvers:
 class _Solver:
     """What such a process knows."""
 
-    registry: ClassVar[Registry]
-    supernets: ClassVar[Supernets]
+    answer: ClassVar[Answerer]
 
     @classmethod
     def begin(cls, settings: Settings) -> None:
@@ -88,10 +83,9 @@ class _Solver:
         end_with_parent()
         torch.set_num_threads(1)  # as threads of the service do it
         threadpool_limits(1, "blas")
-        cls.registry = Registry(settings.models, load_bundle, settings.defaults)
-        cls.supernets = Supernets(settings.supernets, load_supernet)
-        cls.registry.check()
+        cls.answer = Answerer(settings)
+        cls.answer.registry.check()  # loads the models, which the first request finds warm
 
     @classmethod
     def solve(cls, request: OptimizeRequest) -> Solved:
-        return seal(answer(request, cls.registry, cls.supernets, optimize))
+        return seal(cls.answer(request))

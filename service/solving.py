@@ -7,12 +7,15 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from crlso.exceptions import ProblemError
+from crlso.latent.bundle import load_bundle
 from crlso.latent.model import Model
+from crlso.search.ascent import optimize
 from crlso.search.problem import Answer, Problem, Proposal
 from crlso.spaces import SearchSpace
 from service.registry import Registry
 from service.schemas import OneShot, OptimizeRequest, OptimizeResponse, ScoredProposal
-from service.supernets import Scorer, Supernets
+from service.settings import Settings
+from service.supernets import Scorer, Supernets, load_supernet
 
 Solve = Callable[[Model, Problem], Answer]
 
@@ -54,6 +57,22 @@ def answer(request: OptimizeRequest, registry: Registry, supernets: Supernets, s
         evaluator=request.evaluator,
         evaluator_digest=None if scorer is None else scorer.digest,
     )
+
+
+class Answerer:
+    """Answers requests in a process that has nothing of the service but its settings.
+
+    Args:
+        settings: of the service.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.registry = Registry(settings.models, load_bundle, settings.defaults)
+        self._supernets = Supernets(settings.supernets, load_supernet)
+
+    def __call__(self, request: OptimizeRequest) -> OptimizeResponse:
+        """As `answer` does, raising the same."""
+        return answer(request, self.registry, self._supernets, optimize)
 
 
 def seal(response: OptimizeResponse) -> Solved:

@@ -12,14 +12,10 @@ import psutil
 import pytest
 
 from crlso.exceptions import ProblemError, UnknownNameError
-from crlso.latent.bundle import load_bundle
-from crlso.search.ascent import optimize
-from service.registry import Registry
 from service.schemas import OptimizeRequest
 from service.settings import Settings
 from service.solvers import Solvers
-from service.solving import answer, seal
-from service.supernets import Supernets, load_supernet
+from service.solving import Answerer, seal
 from service.workers import BusyError
 
 REQUEST = OptimizeRequest(space="nasbench201", num_architectures=2, num_starts=4, num_steps=20)
@@ -46,10 +42,10 @@ def timeless(solved):
 
 
 def test_a_process_answers_as_a_thread_does(settings, solvers):
-    registry, supernets = Registry(settings.models, load_bundle), Supernets(settings.supernets, load_supernet)
+    answer = Answerer(settings)
     for seed in range(3):
         request = REQUEST.model_copy(update={"seed": seed})
-        assert timeless(solvers(request)) == timeless(seal(answer(request, registry, supernets, optimize)))
+        assert timeless(solvers(request)) == timeless(seal(answer(request)))
 
 
 def test_what_a_request_is_refused_for_comes_back(solvers):
@@ -79,10 +75,12 @@ def test_a_request_that_kills_whoever_works_at_it_is_refused(solvers):
     over = Event()
     thread = Thread(target=murder)
     thread.start()
-    with pytest.raises(BusyError):
-        solvers(REQUEST.model_copy(update={"num_steps": 500}))
-    over.set()
-    thread.join()
+    try:
+        with pytest.raises(BusyError):
+            solvers(REQUEST.model_copy(update={"num_steps": 500}))
+    finally:
+        over.set()
+        thread.join()
     assert solvers(REQUEST).model == "small"
 
 
@@ -91,11 +89,12 @@ def test_they_end_with_a_server_that_is_killed(settings):
     command = [sys.executable, "-m", "service"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as server:
         assert any("running on" in line for line in server.stderr)
-        family = psutil.Process(server.pid).children(recursive=True)
-        while len(family) < 3:  # the one that forks, one that looks after names, and the first that solves
+        family, deadline = [], time.monotonic() + 60
+        while len(family) < 3 and time.monotonic() < deadline:  # one forks, one looks after names, the third solves
             family = psutil.Process(server.pid).children(recursive=True)
             time.sleep(0.05)
         server.kill()
+    assert len(family) >= 3
     _, left = psutil.wait_procs(family, 20)
     assert [process for process in left if process.status() != psutil.STATUS_ZOMBIE] == []
 
@@ -103,7 +102,7 @@ def test_they_end_with_a_server_that_is_killed(settings):
 def kill():
     """End the processes that solve, as the lack of memory does."""
     for child in psutil.Process().children():
-        if "multiprocessing.forkserver" in " ".join(child.cmdline()):
-            for solver in child.children():
-                with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.NoSuchProcess):
+            if "multiprocessing.forkserver" in " ".join(child.cmdline()):
+                for solver in child.children():
                     solver.kill()

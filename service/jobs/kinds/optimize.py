@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from crlso.latent.bundle import load_bundle
-from crlso.search.ascent import optimize
 from service.jobs.context import Context
 from service.jobs.kinds.base import Catalogue, Kind
-from service.registry import Registry
 from service.schemas import OptimizeRequest
-from service.solving import answer
-from service.supernets import Supernets, load_supernet
+from service.solving import Answerer
 
 
 class OptimizeJob(OptimizeRequest):
@@ -29,9 +25,8 @@ def check(request: OptimizeJob, catalogue: Catalogue) -> None:
 
 def run(request: OptimizeJob, context: Context) -> dict[str, Any]:
     """Answer."""
-    registry = Registry(context.settings.models, load_bundle)
-    supernets = Supernets(context.settings.supernets, load_supernet)
-    found = answer(OptimizeRequest.model_validate(request.model_dump(exclude={"kind"})), registry, supernets, optimize)
+    asked = OptimizeRequest.model_validate(request.model_dump(exclude={"kind"}))
+    found = Answerer(context.settings)(asked)
     return found.model_dump(mode="json")
 
 
