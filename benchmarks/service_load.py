@@ -145,6 +145,8 @@ def endure(load: Load, service: psutil.Process, requests: int) -> dict[str, Any]
             kept.extend(new)
         megabytes.append(memory(service))
         print(f"{thousand},000 requests: {megabytes[-1]:.1f} MB", file=sys.stderr, flush=True)
+        if not megabytes[-1]:
+            raise RuntimeError(f"the service has died: {Counter(map(str, tally.statuses))}")
     return watch.read(every) | {"MB by thousand": megabytes, "growth %": 100 * (megabytes[-1] / megabytes[0] - 1)}
 
 
